@@ -100,6 +100,9 @@ type Error struct {
 
 // Error returns "op: code: message: cause", leaving out what is empty.
 func (e *Error) Error() string {
+	if e == nil {
+		return "nil fault"
+	}
 	parts := make([]string, 0, 4)
 	if e.Op != "" {
 		parts = append(parts, e.Op)
@@ -115,12 +118,18 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
-// As returns the fault in err's chain.
+// As returns the fault in err's chain. A nil *Error in an error variable, an
+// easy slip, is no fault.
 func As(err error) (*Error, bool) {
 	var e *Error
-	ok := errors.As(err, &e)
+	ok := errors.As(err, &e) && e != nil
 	return e, ok
 }
 

@@ -1,0 +1,174 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/internal/callstate"
+	adapterv1 "github.com/patchbay-crm/patchbay/sdk/proto/patchbay/adapter/v1"
+)
+
+// sdkName is what GetInfo answers as the name of the SDK.
+var sdkName = fmt.Sprintf("patchbay-go/%d", sdk.ProtocolVersion)
+
+// maxStackBytes bounds the stack of a panic in the log.
+const maxStackBytes = 8 << 10
+
+// Server serves one adapter over gRPC. Its methods are called concurrently, as
+// are the adapter's.
+type Server struct {
+	adapterv1.UnimplementedAdapterServiceServer
+	adapter sdk.Adapter
+	log     *slog.Logger
+}
+
+// NewServer returns the server of an adapter. It logs panics and the causes of
+// faults, which do not travel, to log; nil means the default logger at the time
+// of the call.
+func NewServer(a sdk.Adapter, log *slog.Logger) *Server { return &Server{adapter: a, log: log} }
+
+// GetInfo answers with the adapter's capabilities.
+func (s *Server) GetInfo(context.Context, *adapterv1.GetInfoRequest) (*adapterv1.GetInfoResponse, error) {
+	return infoToProto(sdk.Info{SDK: sdkName, Capabilities: sdk.Capabilities(s.adapter)}), nil
+}
+
+// AddMessageLog hands the call to the adapter.
+func (s *Server) AddMessageLog(ctx context.Context, p *adapterv1.AddMessageLogRequest) (*adapterv1.AddMessageLogResponse, error) {
+	c := s.begin("AddMessageLog", sdk.NewSecret(p.GetAuthHeader()))
+	req, err := requestFromProto(p, time.Now())
+	if err != nil {
+		return nil, c.refuse(err)
+	}
+	req = req.WithCallState(c.state)
+	return answer(ctx, c, answerToProto, func(ctx context.Context) (*sdk.AddMessageLogResponse, error) {
+		r, err := s.adapter.AddMessageLog(ctx, req)
+		if err == nil && r != nil {
+			err = sdk.CheckLogID(r.LogID)
+		}
+		return r, err
+	})
+}
+
+// FindMessageLog hands the search to the adapter, if it can search.
+func (s *Server) FindMessageLog(ctx context.Context, p *adapterv1.FindMessageLogRequest) (*adapterv1.FindMessageLogResponse, error) {
+	c := s.begin("FindMessageLog", sdk.NewSecret(p.GetOriginal().GetAuthHeader()))
+	finder, ok := s.adapter.(sdk.MessageLogFinder)
+	if !ok {
+		return nil, c.status(fault.Unsupported("the adapter cannot search for message logs"))
+	}
+	req, err := findRequestFromProto(p, time.Now())
+	if err != nil {
+		return nil, c.refuse(err)
+	}
+	req.Original = req.Original.WithCallState(c.state)
+	return answer(ctx, c, foundToProto, func(ctx context.Context) (*sdk.FindMessageLogResponse, error) {
+		return finder.FindMessageLog(ctx, req)
+	})
+}
+
+// CheckHealth asks the adapter for its health. An adapter without a health check
+// is healthy; one whose check fails is not.
+func (s *Server) CheckHealth(ctx context.Context, _ *adapterv1.CheckHealthRequest) (*adapterv1.CheckHealthResponse, error) {
+	checker, ok := s.adapter.(sdk.HealthChecker)
+	if !ok {
+		return healthToProto(sdk.Serving(), unscrubbed), nil
+	}
+	c := s.begin("CheckHealth", sdk.Secret{})
+	toProto := func(r *sdk.CheckHealthResponse) *adapterv1.CheckHealthResponse { return healthToProto(r, c.scrub) }
+	out, err := answer(ctx, c, toProto, func(ctx context.Context) (*sdk.CheckHealthResponse, error) {
+		return checker.CheckHealth(ctx, &sdk.CheckHealthRequest{})
+	})
+	if err != nil {
+		return healthToProto(sdk.NotServing("the adapter's health check failed"), c.scrub), nil
+	}
+	return out, nil
+}
+
+func unscrubbed(text string) string { return text }
+
+// call is one call into the adapter.
+type call struct {
+	op    string
+	log   *slog.Logger
+	state *callstate.State
+	scrub func(string) string
+}
+
+func (s *Server) begin(op string, secret sdk.Secret) *call {
+	log := s.log
+	if log == nil {
+		log = slog.Default()
+	}
+	return &call{op: op, log: log, state: new(callstate.State), scrub: scrubber(secret)}
+}
+
+// answer runs one method of the adapter and turns what comes of it, a panic
+// included, into what travels.
+func answer[R, P any](ctx context.Context, c *call, toProto func(*R) *P, run func(context.Context) (*R, error)) (out *P, err error) {
+	ctx = incoming(ctx)
+	defer func() {
+		if cause := recover(); cause != nil {
+			out, err = nil, c.panicked(ctx, cause)
+		}
+	}()
+	r, err := run(ctx)
+	if err != nil {
+		return nil, c.failed(ctx, err)
+	}
+	if r == nil {
+		return nil, c.status(&fault.Error{
+			Code: fault.AdapterFault, Class: fault.Unknown, Msg: "the adapter answered with neither a result nor an error",
+		})
+	}
+	return toProto(r), nil
+}
+
+// failed turns an error of the adapter into a status. A fault travels as it is
+// and its cause is logged here; of any other error only the class travels, for
+// its text may hold a secret.
+func (c *call) failed(ctx context.Context, err error) error {
+	f, ok := fault.As(err)
+	if !ok {
+		c.log.ErrorContext(ctx, "adapter returned an error that is no fault",
+			"op", c.op, "class", c.class().String(), "error", c.scrub(err.Error()))
+		return c.status(&fault.Error{
+			Code: fault.AdapterFault, Class: c.class(), Msg: "the adapter failed with an error of its own",
+		})
+	}
+	if f.Err != nil {
+		c.log.WarnContext(ctx, "adapter call failed", "op", c.op,
+			"code", string(fault.CodeOf(f)), "class", f.Class.String(), "error", c.scrub(err.Error()))
+	}
+	return c.status(f)
+}
+
+// panicked logs a panic and turns it into a status.
+func (c *call) panicked(ctx context.Context, cause any) error {
+	stack := string(debug.Stack())
+	c.log.ErrorContext(ctx, "adapter panicked", "op", c.op, "class", c.class().String(),
+		"error", c.scrub(fmt.Sprint(cause)), "stack", clip(c.scrub(stack), maxStackBytes))
+	return c.status(&fault.Error{Code: fault.AdapterFault, Class: c.class(), Msg: "the adapter panicked"})
+}
+
+// refuse answers a request that cannot be read: the adapter never saw it.
+func (c *call) refuse(err error) error {
+	return c.status(&fault.Error{
+		Code: fault.AdapterFault, Class: fault.Permanent, Source: fault.Adapter,
+		Msg: "the adapter's SDK cannot read the request: " + err.Error(),
+	})
+}
+
+// class is that of an outcome the adapter did not class itself.
+func (c *call) class() fault.Class {
+	if c.state.SurelyNotSent() {
+		return fault.Permanent
+	}
+	return fault.Unknown
+}
+
+func (c *call) status(f *fault.Error) error { return toStatus(f, c.scrub) }

@@ -1,0 +1,165 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+)
+
+const (
+	// errorDomain marks an ErrorInfo as ours.
+	errorDomain = "patchbay"
+	metaClass   = "class"
+	metaSource  = "source"
+	// maxWait is the longest wait that a host takes from an adapter.
+	maxWait = 24 * time.Hour
+)
+
+// grpcCodes gives each fault code the gRPC code under which it travels. Tools
+// read it; the host goes by the ErrorInfo alone.
+var grpcCodes = map[fault.Code]codes.Code{
+	fault.MalformedRequest:     codes.InvalidArgument,
+	fault.UnsupportedMediaType: codes.InvalidArgument,
+	fault.RequestTooLarge:      codes.InvalidArgument,
+	fault.InvalidFields:        codes.InvalidArgument,
+	fault.Unauthenticated:      codes.Unauthenticated,
+	fault.Forbidden:            codes.PermissionDenied,
+	fault.AdapterDisabled:      codes.FailedPrecondition,
+	fault.TenantNotFound:       codes.NotFound,
+	fault.AdapterNotFound:      codes.NotFound,
+	fault.MessageLogNotFound:   codes.NotFound,
+	fault.RouteNotFound:        codes.NotFound,
+	fault.MethodNotAllowed:     codes.InvalidArgument,
+	fault.OutcomeUnsettled:     codes.Aborted,
+	fault.InProgress:           codes.Aborted,
+	fault.AlreadyLogged:        codes.AlreadyExists,
+	fault.Conflict:             codes.FailedPrecondition,
+	fault.CRMRejected:          codes.FailedPrecondition,
+	fault.CRMUnauthorized:      codes.PermissionDenied,
+	fault.RateLimited:          codes.ResourceExhausted,
+	fault.AdapterFault:         codes.Internal,
+	fault.NotSupported:         codes.Unimplemented,
+	fault.AdapterUnavailable:   codes.Unavailable,
+	fault.CRMUnavailable:       codes.Unavailable,
+	fault.Overloaded:           codes.ResourceExhausted,
+	fault.ShuttingDown:         codes.Unavailable,
+	fault.Outcome:              codes.Unknown,
+	fault.PoisonMessage:        codes.FailedPrecondition,
+	fault.Internal:             codes.Internal,
+}
+
+// toStatus returns the status error under which a fault travels. A code that an
+// adapter may not raise becomes adapter_fault; the class stays. The cause does
+// not travel.
+func toStatus(f *fault.Error, scrub func(string) string) error {
+	code := f.Code
+	if !code.FromAdapter() {
+		code = fault.AdapterFault
+	}
+	info := &errdetails.ErrorInfo{
+		Domain: errorDomain, Reason: string(code),
+		Metadata: map[string]string{metaClass: f.Class.String()},
+	}
+	if s := adapterSource(f.Source); s != "" && s != code.Source() {
+		info.Metadata[metaSource] = string(s)
+	}
+	details := []protoadapt.MessageV1{info}
+	if f.RetryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(min(f.RetryAfter, maxWait))})
+	}
+	text := f.Msg
+	if text == "" {
+		text = code.Title()
+	}
+	st, err := status.New(grpcCodes[code], clip(scrub(text), maxTextBytes)).WithDetails(details...)
+	if err != nil { // every detail is ours and valid; a plain status still reads as unknown
+		return status.Error(codes.Internal, code.Title())
+	}
+	return st.Err()
+}
+
+// adapterSource returns s when an adapter may name it as the source of a fault,
+// else nothing.
+func adapterSource(s fault.Source) fault.Source {
+	if s == fault.Adapter || s == fault.CRM {
+		return s
+	}
+	return ""
+}
+
+// fromError returns the fault that a failed call of the client reports. ctx is
+// the call's own.
+func fromError(ctx context.Context, op string, err error) *fault.Error {
+	st, _ := status.FromError(err)
+	info, wait := details(st)
+	if info == nil {
+		return fromTransport(ctx, op, st)
+	}
+	f := &fault.Error{
+		Op: op, Code: fault.Code(info.GetReason()),
+		Class:  fault.ParseClass(info.GetMetadata()[metaClass]),
+		Source: adapterSource(fault.Source(info.GetMetadata()[metaSource])),
+		Msg:    clip(st.Message(), maxTextBytes), RetryAfter: wait,
+	}
+	if !f.Code.FromAdapter() {
+		f.Code = fault.AdapterFault
+	}
+	if f.Code == fault.Outcome {
+		f.Class = fault.Unknown // the code says so itself
+	}
+	if f.Source == "" && f.Code.Source() == fault.Host {
+		f.Source = fault.Adapter // it was not the host that raised it
+	}
+	return f
+}
+
+// details returns our ErrorInfo, nil when there is none, and the wait.
+func details(st *status.Status) (info *errdetails.ErrorInfo, wait time.Duration) {
+	for _, detail := range st.Details() {
+		switch d := detail.(type) {
+		case *errdetails.ErrorInfo:
+			if info == nil && d.GetDomain() == errorDomain {
+				info = d
+			}
+		case *errdetails.RetryInfo:
+			wait = boundedWait(d.GetRetryDelay())
+		}
+	}
+	return info, wait
+}
+
+// boundedWait reads a wait from an adapter: 0 when absent or malformed, at most
+// maxWait.
+func boundedWait(d *durationpb.Duration) time.Duration {
+	if d.CheckValid() != nil {
+		return 0
+	}
+	return min(max(d.AsDuration(), 0), maxWait)
+}
+
+// fromTransport reads a status that no adapter made: the process died, the
+// deadline passed, the answer was too large. The CRM may have acted.
+func fromTransport(ctx context.Context, op string, st *status.Status) *fault.Error {
+	cause := fmt.Errorf("transport status %s: %s", st.Code(), clip(st.Message(), maxTextBytes))
+	msg := "the connection to the adapter ended before it answered"
+	switch st.Code() {
+	case codes.DeadlineExceeded:
+		msg = "the adapter did not answer in time"
+		cause = errors.Join(context.DeadlineExceeded, cause)
+	case codes.Canceled:
+		msg = "the call was cancelled before the adapter answered"
+		if ctx.Err() != nil {
+			cause = errors.Join(ctx.Err(), cause)
+		}
+	}
+	return &fault.Error{Op: op, Code: fault.Outcome, Class: fault.Unknown, Msg: msg, Err: cause}
+}
