@@ -72,8 +72,8 @@ func checkTexts(r *adapterv1.AddMessageLogRequest) error {
 	return nil
 }
 
-// requestFromProto reads a request from the wire, at the time now.
-func requestFromProto(p *adapterv1.AddMessageLogRequest, now time.Time) (*sdk.AddMessageLogRequest, error) {
+// requestFromProto reads a request from the wire.
+func requestFromProto(p *adapterv1.AddMessageLogRequest) (*sdk.AddMessageLogRequest, error) {
 	if p == nil {
 		return nil, errors.New("request is missing")
 	}
@@ -81,8 +81,8 @@ func requestFromProto(p *adapterv1.AddMessageLogRequest, now time.Time) (*sdk.Ad
 		Tenant:         p.GetTenant(),
 		IdempotencyKey: p.GetIdempotencyKey(),
 		Attempt:        int(p.GetAttempt()),
-		NotAfter:       anchored(p.GetNotAfter(), now),
-		Deadline:       anchored(p.GetDeadline(), now),
+		NotAfter:       timeFromProto(p.GetNotAfter()),
+		Deadline:       timeFromProto(p.GetDeadline()),
 		User:           userFromProto(p.GetUser()),
 		ContactInfo:    contactFromProto(p.GetContactInfo()),
 		AuthHeader:     sdk.NewSecret(p.GetAuthHeader()),
@@ -196,18 +196,4 @@ func timeFromProto(p *timestamppb.Timestamp) time.Time {
 		return time.Time{}
 	}
 	return p.AsTime()
-}
-
-// anchored reads a time and gives it the monotonic reading that it has as seen
-// from now, so that it can be held against both clocks: the wall clock may be
-// set, the monotonic one stands still while the machine sleeps.
-func anchored(p *timestamppb.Timestamp, now time.Time) time.Time {
-	wall := timeFromProto(p)
-	if wall.IsZero() {
-		return wall
-	}
-	if t := now.UTC().Add(wall.Sub(now)); t.Round(0).Equal(wall) {
-		return t
-	}
-	return wall // too far away for a duration
 }

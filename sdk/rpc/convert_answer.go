@@ -89,8 +89,8 @@ func findRequestToProto(r *sdk.FindMessageLogRequest) (*adapterv1.FindMessageLog
 	}, nil
 }
 
-func findRequestFromProto(p *adapterv1.FindMessageLogRequest, now time.Time) (*sdk.FindMessageLogRequest, error) {
-	original, err := requestFromProto(p.GetOriginal(), now)
+func findRequestFromProto(p *adapterv1.FindMessageLogRequest) (*sdk.FindMessageLogRequest, error) {
+	original, err := requestFromProto(p.GetOriginal())
 	if err != nil {
 		return nil, err
 	}

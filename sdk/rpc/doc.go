@@ -27,8 +27,8 @@
 // MaxResponseBytes, the trailers of an answer at most 64 KiB.
 //
 // Deadlines. The gRPC deadline says how long the host listens. The request's own
-// deadline, which is earlier, says how long the caller waits; notAfter, earlier
-// still, says until when something may be sent to the CRM.
+// deadline, which is earlier, says how long the caller waits; notAfter says until
+// when something may be sent to the CRM.
 //
 // Metadata. "patchbay-request-id" carries the id of the caller's request, 1 to
 // 128 printable ASCII characters without spaces. The adapter puts it into its

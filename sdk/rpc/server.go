@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"time"
 
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
@@ -40,11 +39,12 @@ func (s *Server) GetInfo(context.Context, *adapterv1.GetInfoRequest) (*adapterv1
 // AddMessageLog hands the call to the adapter.
 func (s *Server) AddMessageLog(ctx context.Context, p *adapterv1.AddMessageLogRequest) (*adapterv1.AddMessageLogResponse, error) {
 	c := s.begin("AddMessageLog", sdk.NewSecret(p.GetAuthHeader()))
-	req, err := requestFromProto(p, time.Now())
+	req, err := requestFromProto(p)
 	if err != nil {
 		return nil, c.refuse(err)
 	}
 	req = req.WithCallState(c.state)
+	c.state.Limit(req.NotAfter) // the send window is measured from the arrival on
 	return answer(ctx, c, answerToProto, func(ctx context.Context) (*sdk.AddMessageLogResponse, error) {
 		r, err := s.adapter.AddMessageLog(ctx, req)
 		if err == nil && r != nil {
@@ -61,7 +61,7 @@ func (s *Server) FindMessageLog(ctx context.Context, p *adapterv1.FindMessageLog
 	if !ok {
 		return nil, c.status(fault.Unsupported("the adapter cannot search for message logs"))
 	}
-	req, err := findRequestFromProto(p, time.Now())
+	req, err := findRequestFromProto(p)
 	if err != nil {
 		return nil, c.refuse(err)
 	}
