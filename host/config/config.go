@@ -69,54 +69,19 @@ type Adapter struct {
 	// AllowPrivate lists the addresses, networks and host names that the adapter
 	// may call although they are not on the public internet. Default none.
 	AllowPrivate []string
-	// Limits override the manifest's run.limits.
-	Limits Limits
-	// Reconcile overrides the manifest's run.reconcile.
-	Reconcile Reconcile
+	// Overrides change the manifest's run.limits and run.reconcile. Default none.
+	Overrides manifest.Overrides
 }
 
 // Env are environment variables. Values may be secrets: an Env prints as its
 // names only.
 type Env map[string]string
 
-// Limits override manifest.Limits; nil leaves the manifest's value.
-type Limits struct {
-	MemoryMiB    *int           // MiB
-	CPUs         *float64       // cores
-	Concurrency  *int           // calls at once
-	StartTimeout *time.Duration // from start to handshake
-	CallTimeout  *time.Duration // length of a send window
-}
-
-// Reconcile overrides manifest.Reconcile; nil leaves the manifest's value.
-type Reconcile struct {
-	ApplyWithin      *time.Duration // longest time until the CRM applies a request
-	SearchLag        *time.Duration // longest lag of the CRM's search
-	IdempotentCreate *bool          // whether the CRM deduplicates by itself
-}
-
 // SQLiteFile returns the path of the database file.
 func (c *Config) SQLiteFile() string { return filepath.Join(c.DataDir, "patchbay.db") }
 
 // Override returns a copy of the manifest with the operator's limits and
-// reconcile values in place of the package's own. The manifest is not changed.
-func (c *Config) Override(m *manifest.Manifest) *manifest.Manifest {
-	out := *m
-	a := c.Adapters[m.Name]
-	limits, reconcile := &out.Run.Limits, &out.Run.Reconcile
-	override(&limits.MemoryMiB, a.Limits.MemoryMiB)
-	override(&limits.CPUs, a.Limits.CPUs)
-	override(&limits.Concurrency, a.Limits.Concurrency)
-	override(&limits.StartTimeout, a.Limits.StartTimeout)
-	override(&limits.CallTimeout, a.Limits.CallTimeout)
-	override(&reconcile.ApplyWithin, a.Reconcile.ApplyWithin)
-	override(&reconcile.SearchLag, a.Reconcile.SearchLag)
-	override(&reconcile.IdempotentCreate, a.Reconcile.IdempotentCreate)
-	return &out
-}
-
-func override[T any](to, from *T) {
-	if from != nil {
-		*to = *from
-	}
+// reconcile values in place of the package's own.
+func (c *Config) Override(m *manifest.Manifest) (*manifest.Manifest, error) {
+	return m.WithOverrides(c.Adapters[m.Name].Overrides)
 }

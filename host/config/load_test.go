@@ -137,7 +137,11 @@ func TestAdapters(t *testing.T) {
 		Limits:    manifest.Limits{MemoryMiB: 256, CPUs: 1, Concurrency: 32, StartTimeout: 10 * time.Second, CallTimeout: 20 * time.Second},
 		Reconcile: manifest.Reconcile{ApplyWithin: 30 * time.Second, SearchLag: 30 * time.Second},
 	}}
-	got := c.Override(m).Run
+	overridden, err := c.Override(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := overridden.Run
 	wantLimits := manifest.Limits{MemoryMiB: 256, CPUs: 0.5, Concurrency: 4, StartTimeout: 10 * time.Second, CallTimeout: 2 * time.Second}
 	wantReconcile := manifest.Reconcile{ApplyWithin: 2 * time.Second, SearchLag: 30 * time.Second, IdempotentCreate: true}
 	if got.Limits != wantLimits || got.Reconcile != wantReconcile {

@@ -54,20 +54,24 @@ func size(text string, least, most int64) (int64, error) {
 	return 0, fmt.Errorf("%q is no size; write a number of bytes or one with a unit, such as 512KiB or 1MiB", text)
 }
 
-func integer(text string, least, most int) (int, error) {
+func integer(text string) (int, error) {
 	n, err := strconv.Atoi(text)
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q must be a whole number between %d and %d", text, least, most)
+	if err != nil {
+		return 0, fmt.Errorf("%q must be a whole number", text)
 	}
 	return n, nil
 }
 
-func decimal(text string, least, most float64) (float64, error) {
+func decimal(text string) (float64, error) {
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(n >= least && n <= most) {
-		return 0, fmt.Errorf("%q must be a number between %g and %g", text, least, most)
+	if err != nil {
+		return 0, fmt.Errorf("%q must be a number", text)
 	}
 	return n, nil
+}
+
+func anyDuration(text string) (time.Duration, error) {
+	return duration(text, math.MinInt64, math.MaxInt64)
 }
 
 func boolean(text string) (bool, error) {

@@ -2,10 +2,13 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/patchbay-crm/patchbay/host/strictjson"
 )
 
 // EnvPrefix begins the name of every environment variable that the host reads.
@@ -149,24 +152,24 @@ func adapterSettings() []Setting {
 			},
 		},
 		own("limits.memoryMiB", "integer", "Memory of one process in MiB.",
-			func(a *Adapter) **int { return &a.Limits.MemoryMiB },
-			func(text string) (int, error) { return integer(text, 16, 1<<20) }),
+			func(a *Adapter) **int { return &a.Overrides.Limits.MemoryMiB },
+			integer),
 		own("limits.cpus", "number", "CPU cores of one process.",
-			func(a *Adapter) **float64 { return &a.Limits.CPUs },
-			func(text string) (float64, error) { return decimal(text, 0.01, 1024) }),
+			func(a *Adapter) **float64 { return &a.Overrides.Limits.CPUs },
+			decimal),
 		own("limits.concurrency", "integer", "Calls that one process serves at once.",
-			func(a *Adapter) **int { return &a.Limits.Concurrency },
-			func(text string) (int, error) { return integer(text, 1, 10000) }),
+			func(a *Adapter) **int { return &a.Overrides.Limits.Concurrency },
+			integer),
 		own("limits.startTimeout", "duration", "Longest time from the start of a process to its first sign of life.",
-			func(a *Adapter) **time.Duration { return &a.Limits.StartTimeout }, within(100*time.Millisecond, 10*time.Minute)),
+			func(a *Adapter) **time.Duration { return &a.Overrides.Limits.StartTimeout }, anyDuration),
 		own("limits.callTimeout", "duration", "Length of a send window: nothing is sent to the CRM after it. Also a caller's wait when it names none.",
-			func(a *Adapter) **time.Duration { return &a.Limits.CallTimeout }, within(100*time.Millisecond, 10*time.Minute)),
+			func(a *Adapter) **time.Duration { return &a.Overrides.Limits.CallTimeout }, anyDuration),
 		own("reconcile.applyWithin", "duration", "Longest time after sending within which the CRM may still apply a request.",
-			func(a *Adapter) **time.Duration { return &a.Reconcile.ApplyWithin }, within(0, 24*time.Hour)),
+			func(a *Adapter) **time.Duration { return &a.Overrides.Reconcile.ApplyWithin }, anyDuration),
 		own("reconcile.searchLag", "duration", "Longest lag of the CRM's search behind its records.",
-			func(a *Adapter) **time.Duration { return &a.Reconcile.SearchLag }, within(0, 24*time.Hour)),
+			func(a *Adapter) **time.Duration { return &a.Overrides.Reconcile.SearchLag }, anyDuration),
 		own("reconcile.idempotentCreate", "true|false", "Whether the CRM itself makes one record of two creates with the same idempotency key.",
-			func(a *Adapter) **bool { return &a.Reconcile.IdempotentCreate }, boolean),
+			func(a *Adapter) **bool { return &a.Overrides.Reconcile.IdempotentCreate }, boolean),
 	}
 }
 
@@ -187,11 +190,22 @@ func own[T any](key, kind, description string, field func(*Adapter) **T, parse f
 	return Setting{Key: "adapters.<name>." + key, Type: kind, Default: "the manifest's", Description: description,
 		own: func(a *Adapter, values []string) error {
 			v, err := parse(cmp.Or(values...))
-			if err == nil {
-				*field(a) = &v
+			if err != nil {
+				return err
 			}
-			return err
+			var alone Adapter
+			*field(&alone), *field(a) = &v, &v
+			return rangeFault(alone.Overrides.Validate())
 		}}
+}
+
+// rangeFault returns what the manifest's own rules say against a value.
+func rangeFault(err error) error {
+	var faults strictjson.Faults
+	if errors.As(err, &faults) && len(faults) > 0 {
+		return errors.New(faults[0].Detail)
+	}
+	return err
 }
 
 func within(least, most time.Duration) func(string) (time.Duration, error) {
