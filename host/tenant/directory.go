@@ -1,0 +1,180 @@
+package tenant
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/host/catalog"
+	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/host/store"
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+)
+
+// Catalog is what the directory asks about installed packages. Its methods answer
+// from memory and may be called concurrently.
+type Catalog interface {
+	// Lookup returns the package of that version, or an error that says why it
+	// cannot be used.
+	Lookup(name, version string) (*catalog.Package, error)
+	// Latest returns the newest stable version, or an error when there is none.
+	Latest(name string) (*catalog.Package, error)
+	// Known reports whether any version of the adapter is installed.
+	Known(name string) bool
+}
+
+// Sealer encrypts settings. ad is bound to the result and must be given again.
+type Sealer interface {
+	Seal(data, ad []byte) ([]byte, error)
+	Unseal(data, ad []byte) ([]byte, error)
+}
+
+// Ledger tells whether a tenant has unsettled entries.
+type Ledger interface {
+	CountStates(ctx context.Context, tenant string) (map[ledger.State]int, error)
+}
+
+// Config is what a Directory needs. Every member but Now and Log is required.
+type Config struct {
+	Store   store.Directory
+	Ledger  Ledger
+	Catalog Catalog
+	Sealer  Sealer
+	// AdminToken is the token that may do everything.
+	AdminToken sdk.Secret
+	// Now is the clock that expiry is judged by; default time.Now.
+	Now func() time.Time
+	// Log takes reports of what is wrong with stored rows; default: discarded.
+	Log *slog.Logger
+}
+
+// minAdminToken is the shortest admin token, in bytes.
+const minAdminToken = 16
+
+func (c Config) validate() error {
+	var faults []error
+	for name, missing := range map[string]bool{
+		"Store": c.Store == nil, "Ledger": c.Ledger == nil, "Catalog": c.Catalog == nil, "Sealer": c.Sealer == nil,
+	} {
+		if missing {
+			faults = append(faults, fmt.Errorf("%s is not set", name))
+		}
+	}
+	if len(c.AdminToken.Reveal()) < minAdminToken {
+		faults = append(faults, fmt.Errorf("AdminToken is shorter than %d bytes", minAdminToken))
+	}
+	return errors.Join(faults...)
+}
+
+// Directory holds tenants, enablements and tokens. Its methods may be called
+// concurrently.
+type Directory struct {
+	cfg       Config
+	adminHash [sha256.Size]byte
+	current   atomic.Pointer[snapshot]
+	changed   chan struct{}
+
+	mu   sync.Mutex // serialises changes
+	rows rows
+}
+
+// New returns a directory. It is empty until Load.
+func New(cfg Config) (*Directory, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("configure the tenant directory: %w", err)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &Directory{
+		cfg: cfg, changed: make(chan struct{}, 1),
+		adminHash: sha256.Sum256([]byte(cfg.AdminToken.Reveal())),
+		rows:      newRows(),
+	}
+	d.current.Store(&snapshot{})
+	return d, nil
+}
+
+// Load reads the directory from the store and looks every enabled version up in
+// the catalog again. Call it at start, after the catalog has changed, and when
+// another host has changed the directory. A row that cannot be used is logged and
+// does not stop the others.
+func (d *Directory) Load(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.load(ctx)
+}
+
+func (d *Directory) load(ctx context.Context) error {
+	all, err := d.cfg.Store.LoadDirectory(ctx)
+	if err != nil {
+		return fmt.Errorf("load the tenant directory: %w", err)
+	}
+	d.rows = indexRows(all)
+	d.publish()
+	return nil
+}
+
+// Changed returns a channel that gets a value after changes. Several changes may
+// give one value; it is for one reader.
+func (d *Directory) Changed() <-chan struct{} { return d.changed }
+
+// publish makes the rows the snapshot. Callers hold mu.
+func (d *Directory) publish() {
+	d.current.Store(d.build(d.current.Load()))
+	select {
+	case d.changed <- struct{}{}:
+	default: // the reader has not come round to the last one yet
+	}
+}
+
+// The bounds of one change.
+const (
+	changeTimeout = 10 * time.Second
+	changeTries   = 4
+)
+
+// change runs one change of the rows. The change is finished even when ctx ends
+// meanwhile: a caller that went away must not leave memory and store at odds. op
+// may run several times, each time on fresh rows.
+func (d *Directory) change(ctx context.Context, what string, op func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return internal(what, err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTimeout)
+	defer cancel()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for range changeTries {
+		err := op(ctx)
+		if _, refused := fault.As(err); err == nil || refused {
+			return err
+		}
+		// The rows in memory may be stale, or the write may have happened.
+		if reload := d.load(ctx); reload != nil {
+			return internal(what, errors.Join(err, reload))
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return internal(what, err)
+		}
+	}
+	return &fault.Error{
+		Code: fault.Conflict, Class: fault.Permanent,
+		Msg: "others keep changing this at the same time; look at it and try again",
+	}
+}
+
+func internal(what string, err error) error {
+	return &fault.Error{Op: "tenant: " + what, Code: fault.Internal, Class: fault.Unknown, Err: err}
+}
+
+func tenantNotFound() error { return fault.New(fault.TenantNotFound, "") }
