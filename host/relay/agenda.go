@@ -1,0 +1,177 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/host/store"
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+)
+
+const (
+	// agendaBatch is how many due entries are read at once.
+	agendaBatch = 256
+	// agendaRest is the longest rest between two looks at the agenda.
+	agendaRest = 30 * time.Second
+	// agendaPause is the shortest, so that a clock that runs behind the store's does
+	// not keep a processor busy.
+	agendaPause = 20 * time.Millisecond
+	// erasePause is the time between two sweeps for stored requests that are too
+	// old, and eraseBatch how many one transaction erases.
+	erasePause = 10 * time.Minute
+	eraseBatch = 500
+)
+
+// Recover makes entries that an earlier life of the host left in flight unknown:
+// their processes are gone, but the CRM may have acted. It must return before the
+// first call.
+func (r *Relay) Recover(ctx context.Context) error {
+	for cursor := ""; ; {
+		entries, err := r.deps.Store.Entries(ctx, store.Query{
+			States: []ledger.State{ledger.InFlight}, Before: cursor, Limit: 500,
+		})
+		if err != nil {
+			return fmt.Errorf("read entries in flight: %w", err)
+		}
+		if len(entries) == 0 {
+			return nil
+		}
+		for _, e := range entries {
+			problem := ledger.ProblemOf(fault.New(fault.Outcome, "the host ended while the call was in flight"))
+			if _, err := r.apply(ctx, e.ID, ledger.Lost{Epoch: e.Epoch, Problem: problem}); err != nil {
+				return err
+			}
+			cursor = e.ID
+		}
+	}
+}
+
+// Run does what is due until ctx is done: it ends windows, searches for unknown
+// entries, audits, and erases stored requests. Then it lets calls in flight end,
+// for StopGrace at most. When it returns, every goroutine of the relay is gone.
+func (r *Relay) Run(ctx context.Context) error {
+	defer r.stop()
+	crew := crew{relay: r, at: map[string]string{}}
+	defer crew.workers.Wait()
+	eraseAt := time.Now()
+	for {
+		due, wait, err := r.deps.Store.Due(ctx, agendaBatch)
+		if err != nil && ctx.Err() == nil {
+			r.log.Error("agenda not read", "error", err)
+			wait = time.Second
+		}
+		for _, e := range due {
+			crew.send(ctx, e)
+		}
+		if !time.Now().Before(eraseAt) {
+			eraseAt = time.Now().Add(r.erase(ctx))
+		}
+		if !r.rest(ctx, wait) {
+			return nil
+		}
+	}
+}
+
+// crew are the workers that attend to due entries: one to an entry, and so few to
+// an adapter that a hanging one does not keep the others waiting.
+type crew struct {
+	relay   *Relay
+	workers sync.WaitGroup
+	mu      sync.Mutex        // guards at
+	at      map[string]string // entry being attended to → its adapter
+}
+
+// send attends to the entry, unless that is being done or its adapter has its
+// share of workers. A worker that ends has the agenda read again.
+func (c *crew) send(ctx context.Context, e ledger.Entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	share := 0
+	for _, adapter := range c.at {
+		if adapter == e.Adapter {
+			share++
+		}
+	}
+	if _, busy := c.at[e.ID]; busy || share >= c.relay.cfg.Searches {
+		return
+	}
+	c.at[e.ID] = e.Adapter
+	c.workers.Add(1)
+	go func() {
+		defer c.workers.Done()
+		c.relay.attend(ctx, e)
+		c.mu.Lock()
+		delete(c.at, e.ID)
+		c.mu.Unlock()
+		c.relay.poke()
+	}()
+}
+
+// rest waits until the next entry is due or something changed. It reports false
+// when ctx is done.
+func (r *Relay) rest(ctx context.Context, wait time.Duration) bool {
+	if wait <= 0 {
+		wait = agendaRest
+	}
+	timer := time.NewTimer(min(max(wait, agendaPause), agendaRest))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	case <-r.wake:
+		return true
+	}
+}
+
+// attend does what is due for one entry.
+func (r *Relay) attend(ctx context.Context, e ledger.Entry) {
+	switch e.State {
+	case ledger.InFlight:
+		if _, err := r.apply(ctx, e.ID, ledger.Expire{Epoch: e.Epoch}); err != nil {
+			r.log.ErrorContext(ctx, "window not ended", "message_log_id", e.ID, "error", err)
+		}
+	case ledger.Unknown, ledger.Logged:
+		r.search(ctx, e, sdk.Secret{}, "")
+	case ledger.Queued, ledger.Failed:
+		// Nothing is queued by this version, and failed entries are never due.
+	}
+}
+
+// erase erases stored requests that are too old and returns when to look again.
+func (r *Relay) erase(ctx context.Context) time.Duration {
+	n, err := r.deps.Store.ErasePayloads(ctx, r.cfg.PayloadTTL, eraseBatch)
+	if err != nil {
+		r.log.ErrorContext(ctx, "stored requests not erased", "error", err)
+		return erasePause
+	}
+	if n == eraseBatch {
+		return 0 // there are more
+	}
+	return erasePause
+}
+
+// stop lets calls in flight end, then ends them.
+func (r *Relay) stop() {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
+	ended := make(chan struct{})
+	go func() {
+		r.calls.Wait()
+		close(ended)
+	}()
+	grace := time.NewTimer(r.cfg.StopGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+	case <-grace.C:
+	}
+	r.endLife()
+	<-ended
+}

@@ -1,0 +1,217 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/host/store"
+)
+
+// Config bounds what the relay does. Zero fields take the defaults named here.
+type Config struct {
+	// MaxWait is the longest that a caller may wait; 60 s.
+	MaxWait time.Duration
+	// Tries is how often one attempt may be sent within its window, after faults
+	// that surely sent nothing; 3.
+	Tries int
+	// RetryBase is the longest wait before the second try; it doubles for each
+	// further one; 100 ms.
+	RetryBase time.Duration
+	// Searches is how many searches for unknown entries of one adapter may run at
+	// once in the background; 8.
+	Searches int
+	// StopGrace is how long calls in flight may go on once Run is told to stop;
+	// 10 s.
+	StopGrace time.Duration
+	// PayloadTTL is how long a stored request is kept at most; 72 h.
+	PayloadTTL time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.MaxWait = cmp.Or(c.MaxWait, time.Minute)
+	c.Tries = cmp.Or(c.Tries, 3)
+	c.RetryBase = cmp.Or(c.RetryBase, 100*time.Millisecond)
+	c.Searches = cmp.Or(c.Searches, 8)
+	c.StopGrace = cmp.Or(c.StopGrace, 10*time.Second)
+	c.PayloadTTL = cmp.Or(c.PayloadTTL, 72*time.Hour)
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	positive := func(name string, ok bool) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s must be positive", name))
+		}
+	}
+	positive("MaxWait", c.MaxWait > 0)
+	positive("Tries", c.Tries > 0)
+	positive("RetryBase", c.RetryBase > 0)
+	positive("Searches", c.Searches > 0)
+	positive("StopGrace", c.StopGrace > 0)
+	positive("PayloadTTL", c.PayloadTTL > 0)
+	return errors.Join(errs...)
+}
+
+// Store is what the relay keeps its entries in.
+type Store interface {
+	store.Ledger
+	store.Agenda
+}
+
+// Sealer encrypts stored requests. ad binds a ciphertext to its tenant.
+type Sealer interface {
+	Seal(plaintext, ad []byte) ([]byte, error)
+	Unseal(ciphertext, ad []byte) ([]byte, error)
+}
+
+// Deps are the relay's neighbours. All are required.
+type Deps struct {
+	Store    Store
+	Routes   Routes
+	Adapters Adapters
+	Sealer   Sealer
+	Log      *slog.Logger
+}
+
+func (d Deps) validate() error {
+	if d.Store == nil || d.Routes == nil || d.Adapters == nil || d.Sealer == nil || d.Log == nil {
+		return errors.New("a dependency is missing")
+	}
+	return nil
+}
+
+// Relay carries calls. Make one with New, call Recover before the first call, and
+// keep Run going. Its methods may be called concurrently.
+type Relay struct {
+	cfg  Config
+	deps Deps
+	log  *slog.Logger
+	hub  hub
+	// wake tells Run that something became due.
+	wake chan struct{}
+	// life is the life of calls in flight: it outlasts their callers.
+	life    context.Context
+	endLife context.CancelFunc
+
+	mu       sync.Mutex // guards what follows
+	stopping bool
+	calls    sync.WaitGroup
+	// busy are the entries whose newest attempt may still send: a call is out, or
+	// its process has not been reaped yet.
+	busy map[string]<-chan struct{}
+	// searching are the entries of which a search is under way.
+	searching map[string]chan struct{}
+}
+
+// New returns a Relay, or every fault of cfg and deps at once. It does no work.
+func New(cfg Config, deps Deps) (*Relay, error) {
+	cfg = cfg.withDefaults()
+	if err := errors.Join(cfg.validate(), deps.validate()); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	life, end := context.WithCancel(context.Background())
+	return &Relay{
+		cfg: cfg, deps: deps, log: deps.Log, wake: make(chan struct{}, 1),
+		life: life, endLife: end,
+		busy: map[string]<-chan struct{}{}, searching: map[string]chan struct{}{},
+	}, nil
+}
+
+// begin counts one more call in flight. It reports false once the relay stops;
+// otherwise end must be called.
+func (r *Relay) begin() (end func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping {
+		return nil, false
+	}
+	r.calls.Add(1)
+	return r.calls.Done, true
+}
+
+// occupy notes that the entry's newest attempt may send until done is closed.
+func (r *Relay) occupy(id string, done <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy[id] = done
+}
+
+// vacate notes that the entry's newest attempt was answered.
+func (r *Relay) vacate(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.busy, id)
+}
+
+// dead reports whether nothing of the entry can be sent any more: its call has
+// returned, or its process has been reaped (rule 2). Processes of an earlier life
+// of this host were reaped before it began.
+func (r *Relay) dead(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done, busy := r.busy[id]
+	if !busy {
+		return true
+	}
+	select {
+	case <-done:
+		delete(r.busy, id)
+		return true
+	default:
+		return false
+	}
+}
+
+// apply brings an event to an entry and tells those who wait for it. It is never
+// cut off by a caller's context: a write that began is finished.
+func (r *Relay) apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
+	res, err := r.deps.Store.Apply(context.WithoutCancel(ctx), id, ev)
+	if err != nil {
+		return res, fmt.Errorf("write ledger entry: %w", err)
+	}
+	if res.Changed() {
+		r.changed(res)
+	}
+	return res, nil
+}
+
+// changed logs a transition and wakes those whom it concerns. It is the only
+// place that does.
+func (r *Relay) changed(res ledger.Result) {
+	e := res.Entry
+	level := slog.LevelDebug
+	if e.State == ledger.Unknown || res.Outcome == ledger.Strayed {
+		level = slog.LevelWarn
+	}
+	attrs := []any{
+		"message_log_id", e.ID, "tenant", e.Tenant, "adapter", e.Adapter,
+		"from", res.From, "to", e.State, "attempt", e.Attempts,
+	}
+	if e.Problem != nil {
+		attrs = append(attrs, "code", e.Problem.Code, "class", e.Problem.Class)
+	}
+	msg := "message log changed"
+	if res.Outcome == ledger.Strayed {
+		msg = "stray CRM record noted"
+	}
+	r.log.Log(context.Background(), level, msg, attrs...)
+	r.hub.tell(e.ID)
+	if !e.NextAt.IsZero() && e.State != ledger.InFlight {
+		r.poke()
+	}
+}
+
+// poke makes Run look at what is due.
+func (r *Relay) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
