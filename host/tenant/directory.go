@@ -20,13 +20,28 @@ import (
 // Catalog is what the directory asks about installed packages. Its methods answer
 // from memory and may be called concurrently.
 type Catalog interface {
-	// Lookup returns the package of that version, or an error that says why it
-	// cannot be used.
+	// Lookup returns the package of that version, or the fault adapter_not_found
+	// that says why it cannot be used.
 	Lookup(name, version string) (*catalog.Package, error)
-	// Latest returns the newest stable version, or an error when there is none.
+	// Latest returns the newest stable version, or the fault adapter_not_found
+	// when there is none.
 	Latest(name string) (*catalog.Package, error)
-	// Known reports whether any version of the adapter is installed.
-	Known(name string) bool
+	// Adapters returns the installed adapters by name.
+	Adapters() []catalog.Adapter
+}
+
+// installed returns nil when a version of the adapter can be used, else the fault
+// adapter_not_found that says why none can.
+func installed(c Catalog, adapter string) error {
+	for _, a := range c.Adapters() {
+		if a.Name == adapter && len(a.Versions) > 0 {
+			return nil
+		}
+	}
+	if _, err := c.Latest(adapter); err != nil {
+		return err
+	}
+	return nil
 }
 
 // Sealer encrypts settings. ad is bound to the result and must be given again.

@@ -162,8 +162,8 @@ func (d *Directory) stored(tenant, adapter string) (row store.Enablement, known 
 	}
 	row, known = d.rows.enablements[key{tenant, adapter}]
 	if !known {
-		if !d.cfg.Catalog.Known(adapter) {
-			return row, false, fault.New(fault.AdapterNotFound, "")
+		if err := installed(d.cfg.Catalog, adapter); err != nil {
+			return row, false, err
 		}
 		row = store.Enablement{Tenant: tenant, Adapter: adapter, OnUnavailable: failWhenDown}
 	}
@@ -271,8 +271,7 @@ func (ed *editor) version(n *strictjson.Node) *manifest.Manifest {
 		pkg, err := catalog.Latest(ed.row.Adapter)
 		if err != nil {
 			if ed.row.Enabled {
-				ed.faults.AddAt("/version", strictjson.CodeRequired,
-					"is required: no stable version of the adapter is installed and usable")
+				ed.faults.AddAt("/version", strictjson.CodeRequired, "is required: %s", fault.MessageOf(err))
 			}
 			return nil
 		}
@@ -282,7 +281,7 @@ func (ed *editor) version(n *strictjson.Node) *manifest.Manifest {
 	pkg, err := catalog.Lookup(ed.row.Adapter, ed.row.Version)
 	if err != nil {
 		if ed.row.Enabled {
-			ed.faults.AddAt("/version", strictjson.CodeInvalid, "is not installed, or cannot be used")
+			ed.faults.AddAt("/version", strictjson.CodeInvalid, "cannot be used: %s", fault.MessageOf(err))
 		}
 		return nil
 	}

@@ -131,8 +131,7 @@ func (d *Directory) leg(t store.Tenant, row store.Enablement, old *snapshot) *le
 				keyTenant, t.ID, keyAdapter, row.Adapter, keyError, err)
 		}
 		l.err = &fault.Error{
-			Code: fault.AdapterNotFound, Class: fault.Permanent, Source: fault.Host,
-			Msg: fmt.Sprintf("version %q of the adapter cannot be used on this host", row.Version), Err: err,
+			Code: fault.AdapterNotFound, Class: fault.Permanent, Source: fault.Host, Msg: fault.MessageOf(err), Err: err,
 		}
 		return l
 	}
@@ -194,8 +193,8 @@ func (d *Directory) Route(tenant, adapter string) (*Route, error) {
 	if l := m.routes[adapter]; l != nil {
 		return l.route, l.err
 	}
-	if !d.cfg.Catalog.Known(adapter) {
-		return nil, fault.New(fault.AdapterNotFound, "")
+	if err := installed(d.cfg.Catalog, adapter); err != nil {
+		return nil, err
 	}
 	return nil, fault.New(fault.AdapterDisabled, "")
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -190,7 +191,8 @@ func (d *Directory) RevokeToken(ctx context.Context, tenant, id string) error {
 
 func (d *Directory) revoke(ctx context.Context, row store.Token) error {
 	row.Revoked = true
-	if err := d.cfg.Store.SaveToken(ctx, row); err != nil {
+	err := d.cfg.Store.SaveToken(ctx, row)
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // another host may have been first
 		return fmt.Errorf("delete token: %w", err)
 	}
 	delete(d.rows.tokens, row.ID)
