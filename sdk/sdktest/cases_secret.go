@@ -20,9 +20,11 @@ const marker = "sdktest-marked-secret-0d9f"
 func secret(r reporter, e *env) {
 	logged := captureLog(r)
 	basic := base64.StdEncoding.EncodeToString([]byte(marker + ":"))
-	headers := []string{"Bearer " + marker, "Basic " + basic, marker}
-	for i, header := range headers {
-		req := e.with(Message(int64(1100+i), "Psst"))
+	headers := map[string]string{"Bearer": "Bearer " + marker, "Basic": "Basic " + basic, "bare": marker}
+	id := int64(1100)
+	for form, header := range headers {
+		id++
+		req := e.with(Message(id, "Psst"))
 		req.AuthHeader = sdk.NewSecret(header)
 		resp, err := e.add(r, req)
 		shown := fmt.Sprintf("%+v %#v %s", resp, resp, logged())
@@ -33,7 +35,7 @@ func secret(r reporter, e *env) {
 			shown += err.Error()
 		}
 		if strings.Contains(shown, marker) || strings.Contains(shown, basic) {
-			r.Errorf("the Authorization header of form %q shows in an answer, an error or a log", strings.Fields(header)[0])
+			r.Errorf("the Authorization header of form %q shows in an answer, an error or a log", form)
 		}
 	}
 }
