@@ -32,7 +32,10 @@ func (s *Store) Entries(ctx context.Context, q store.Query) ([]ledger.Entry, err
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	limit := cmp.Or(q.Limit, defaultLimit)
+	limit := q.Limit
+	if limit <= 0 {
+		limit = defaultLimit
+	}
 	var found []ledger.Entry
 	for _, id := range slices.Backward(s.ids) {
 		if len(found) == limit {
