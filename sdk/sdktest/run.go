@@ -120,7 +120,6 @@ func (d direct) Info(context.Context) (sdk.Info, error) {
 type reporter interface {
 	Helper()
 	Context() context.Context
-	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Cleanup(func())
