@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -273,3 +274,5 @@ func TestCancelledBeforeSending(t *testing.T) {
 	cancel()
 	check(t, c.For(openCall()).PostJSON(ctx, "/a", 1, nil), wantUnavailable)
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
