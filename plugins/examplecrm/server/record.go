@@ -8,7 +8,8 @@ import (
 
 // The largest members of a record, in bytes.
 const (
-	maxName     = 512       // names, subjects, keys, ids, addresses
+	maxName     = 512       // names, keys, ids, addresses
+	maxSubject  = 2 << 10   // subjects
 	maxNote     = 512 << 10 // notes
 	maxMessages = 500       // message ids of one activity
 )
@@ -67,7 +68,7 @@ func (d Draft) validate() error {
 	faults := []error{
 		required("contactId", d.ContactID), required("subject", d.Subject),
 		short("contactId", d.ContactID, maxName), short("contactType", d.ContactType, maxName),
-		short("subject", d.Subject, maxName), short("note", d.Note, maxNote),
+		short("subject", d.Subject, maxSubject), short("note", d.Note, maxNote),
 		short("externalId", d.ExternalID, maxName), short("associatedDeal", d.AssociatedDeal, maxName),
 		short("address", d.Address, maxName), short("owner", d.Owner, maxName),
 		short("channel", d.Channel, maxName),

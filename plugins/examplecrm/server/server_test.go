@@ -181,7 +181,7 @@ func TestRefusals(t *testing.T) {
 		"subject empty":    {`{"contactId":"7","subject":""}`, 422},
 		"empty message id": {`{"contactId":"7","subject":"s","messageIds":[""]}`, 422},
 		"too many":         {`{"contactId":"7","subject":"s","messageIds":["1"` + strings.Repeat(`,"1"`, maxMessages) + `]}`, 422},
-		"long subject":     {`{"contactId":"7","subject":"` + strings.Repeat("x", maxName+1) + `"}`, 422},
+		"long subject":     {`{"contactId":"7","subject":"` + strings.Repeat("x", maxSubject+1) + `"}`, 422},
 		"too large":        {`{"note":"` + strings.Repeat("x", defaultMaxBody) + `"}`, 413},
 	} {
 		t.Run(name, func(t *testing.T) {
