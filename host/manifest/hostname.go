@@ -11,10 +11,11 @@ import (
 const maxHostname = 253
 
 var (
-	hostShape = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
-	// numericEnd is a last part that URL parsers read as an IPv4 address, in
-	// whatever notation.
-	numericEnd = regexp.MustCompile(`(^|\.)([0-9]+|0x[0-9a-f]*)$`)
+	// hostShape has underscores because CRMs give such names to their tenants.
+	hostShape = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$`)
+	// numericEnd is a last part that a resolver may read as part of an IPv4
+	// address, in whatever notation. No top-level domain begins with a digit.
+	numericEnd = regexp.MustCompile(`(^|\.)[0-9][^.]*$`)
 )
 
 // Account returns the CRM account that a hostname stands for: the name with
