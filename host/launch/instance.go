@@ -1,0 +1,91 @@
+package launch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/host/supervisor"
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/rpc"
+)
+
+// defaultStop is the time to end politely when Stop's context sets none.
+const defaultStop = 2 * time.Second
+
+// Instance is one running adapter process.
+type Instance struct {
+	process *process
+	client  *rpc.Client
+	info    sdk.Info
+}
+
+var _ supervisor.Instance = (*Instance)(nil)
+
+// Client calls the adapter. Its calls fail at once when the process has died.
+func (i *Instance) Client() *rpc.Client { return i.client }
+
+// Info is what the adapter said of itself when it started.
+func (i *Instance) Info() sdk.Info { return i.info }
+
+// Pid is the number of the process.
+func (i *Instance) Pid() int { return i.process.pid }
+
+// Done is closed once the process and its descendants are gone and reaped.
+func (i *Instance) Done() <-chan struct{} { return i.process.done }
+
+// Exit says how the process ended. It waits for Done.
+func (i *Instance) Exit() supervisor.Exit {
+	<-i.process.done
+	return i.process.exit
+}
+
+// Health asks the adapter whether it can serve. An adapter that answers with a
+// fault of its own is alive and does not serve.
+func (i *Instance) Health(ctx context.Context) (supervisor.Health, error) {
+	answer, err := i.client.CheckHealth(ctx)
+	if err == nil {
+		return supervisor.Health{Serving: answer.Serving, Message: answer.Message}, nil
+	}
+	if fault.CodeOf(err) != fault.Outcome { // the transport's faults have that code
+		return supervisor.Health{Message: fault.MessageOf(err)}, nil
+	}
+	return supervisor.Health{}, fmt.Errorf("check health: %w", err)
+}
+
+// Stop asks the process to end, kills it and its group when ctx is done, after 2
+// seconds when ctx has no deadline, and returns after Done. Calls in flight are
+// cut off.
+func (i *Instance) Stop(ctx context.Context) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, defaultStop)
+		defer cancel()
+	}
+	if ctx.Err() == nil {
+		i.askToEnd(ctx)
+	}
+	i.process.kill()
+	<-i.process.done
+}
+
+// askToEnd asks the process to end, by the end of its lifeline when it does not
+// answer the call, and waits until it has ended or ctx is done.
+func (i *Instance) askToEnd(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		if err := i.client.Shutdown(ctx); err != nil && ctx.Err() == nil {
+			i.process.stdin.Close()
+		}
+	}()
+	select {
+	case <-i.process.exited:
+	case <-ctx.Done():
+	}
+	cancel()
+	<-asked
+}

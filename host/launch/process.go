@@ -1,0 +1,306 @@
+package launch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-crm/patchbay/host/supervisor"
+)
+
+// drainAfterDeath is how long pipes are read after the process and its group are
+// dead. Only a descendant that got away can hold them open that long.
+const drainAfterDeath = 200 * time.Millisecond
+
+// process is one process from fork to reaping. It is a runner.Runner for
+// go-plugin, which is told no more than it needs.
+type process struct {
+	spec  Spec
+	runID string
+	dir   string // where its socket must lie
+	cmd   *exec.Cmd
+	pid   int
+	began time.Time
+	out   *output
+	// launcher makes the fork, and is told when all is over.
+	launcher *Launcher
+
+	stdin          *os.File // the lifeline
+	stdout, stderr *os.File
+	shakeR         *io.PipeReader // what go-plugin reads
+	shakeW         *io.PipeWriter
+	readers        sync.WaitGroup
+
+	exited chan struct{} // the process is dead and reaped
+	done   chan struct{} // so are its descendants, and everything is given back
+	// released is closed when the start is over: only then may go-plugin's client
+	// be cleaned up, for a start holds its lock.
+	released   chan struct{}
+	cleanup    func()          // set before released is closed
+	recordPath string          // set before the process can be reaped
+	exit       supervisor.Exit // set before done is closed
+
+	mu      sync.Mutex // guards what follows
+	socket  string     // from the handshake
+	refusal *supervisor.StartError
+	shaken  bool // a handshake was read
+	reaped  bool // pid may belong to another process
+	killed  bool // the host did it
+}
+
+// Start forks the process. go-plugin calls it.
+func (p *process) Start(context.Context) error {
+	ends, err := p.makePipes()
+	if err != nil {
+		return err
+	}
+	err = p.launcher.onForkThread(p.cmd.Start)
+	for _, f := range ends {
+		f.Close() // the child has its own now
+	}
+	if err != nil {
+		p.stdin.Close()
+		p.stdout.Close()
+		p.stderr.Close()
+		return fmt.Errorf("fork: %w", err)
+	}
+	p.mu.Lock()
+	p.pid, p.began = p.cmd.Process.Pid, time.Now()
+	p.mu.Unlock()
+	p.out.log = p.out.log.With("pid", p.pid)
+	if p.recordPath, err = p.launcher.record(p); err != nil {
+		p.out.log.Warn("adapter process not recorded", "error", err)
+	}
+	p.readers.Go(p.readStdout)
+	p.readers.Go(func() { p.out.drain(stderr, p.stderr) })
+	p.launcher.join(p)
+	go p.reap()
+	p.mu.Lock()
+	late := p.killed
+	p.mu.Unlock()
+	if late { // the time was over before the fork
+		p.kill()
+	}
+	return nil
+}
+
+// makePipes makes the three pipes and returns the child's ends.
+func (p *process) makePipes() (ends []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make pipes: %w", err)
+			for _, f := range append(ends, p.stdin, p.stdout, p.stderr) {
+				f.Close() // of nil: an error that nobody needs
+			}
+		}
+	}()
+	var in, out, errs *os.File
+	if in, p.stdin, err = os.Pipe(); err != nil {
+		return ends, err
+	}
+	ends = append(ends, in)
+	if p.stdout, out, err = os.Pipe(); err != nil {
+		return ends, err
+	}
+	ends = append(ends, out)
+	if p.stderr, errs, err = os.Pipe(); err != nil {
+		return ends, err
+	}
+	ends = append(ends, errs)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
+	return ends, nil
+}
+
+// readStdout reads the handshake, shows it to go-plugin if it is one, and then
+// drains what else comes, so that a process that prints never blocks.
+func (p *process) readStdout() {
+	r := bufio.NewReader(p.stdout)
+	line, socket, err := readHandshake(r, p.dir)
+	var refused *supervisor.StartError
+	if errors.As(err, &refused) {
+		p.refuse(refused)
+	}
+	p.mu.Lock()
+	p.shaken, p.socket = err == nil, socket
+	p.mu.Unlock()
+	if err == nil {
+		io.WriteString(p.shakeW, line+"\n") // fails only when go-plugin has given up
+	}
+	p.shakeW.Close()
+	p.out.drain(stdout, r)
+}
+
+// reap waits for the end, ends what the process has left behind, and gives
+// everything back.
+func (p *process) reap() {
+	p.await()
+	close(p.exited)
+	killDescendants(p.pid, p.runID)
+	until := time.Now().Add(drainAfterDeath)
+	p.stdout.SetReadDeadline(until) // fails only for a closed file
+	p.stderr.SetReadDeadline(until)
+	p.shakeR.Close()
+	p.readers.Wait()
+	p.out.finish()
+	<-p.released
+	p.cleanup()
+	for _, f := range []*os.File{p.stdin, p.stdout, p.stderr} {
+		f.Close()
+	}
+	if p.recordPath != "" {
+		if err := os.Remove(p.recordPath); err != nil {
+			p.out.log.Warn("record of the adapter process not removed", "error", err)
+		}
+	}
+	p.exit = p.conclude()
+	close(p.done)
+	p.launcher.leave(p)
+}
+
+// await waits for the process and reaps it, and kills the rest of its group. No
+// signal is ever sent to a number that may belong to another process by then.
+func (p *process) await() {
+	if canPeek {
+		awaitExit(p.pid)
+		p.mu.Lock()
+		syscall.Kill(-p.pid, syscall.SIGKILL) // fails when nobody is left
+		p.reaped = true
+		p.mu.Unlock()
+		p.cmd.Wait() // its error is the exit status, which stands in ProcessState
+		return
+	}
+	p.cmd.Wait()
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
+	syscall.Kill(-p.pid, syscall.SIGKILL)
+}
+
+// kill ends the process and its group by force. It may be called at any time.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.killed = true
+	if p.pid == 0 || p.reaped {
+		return
+	}
+	syscall.Kill(-p.pid, syscall.SIGKILL) // fails when nobody is left
+}
+
+// conclude says how the process ended.
+func (p *process) conclude() supervisor.Exit {
+	exit := supervisor.Exit{Cause: supervisor.Exited, Code: p.cmd.ProcessState.ExitCode(), Stderr: p.out.report()}
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		exit.Cause, exit.Code, exit.Signal = supervisor.Signaled, -1, unix.SignalName(status.Signal())
+	}
+	if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		exit.PeakRSS = peakRSS(usage)
+	}
+	p.mu.Lock()
+	killed := p.killed
+	p.mu.Unlock()
+	if killed && exit.Signal == "SIGKILL" {
+		return exit
+	}
+	limit := int64(p.spec.MemoryMiB) << 20
+	panicked, outOfMemory, _ := p.out.signs()
+	switch {
+	case outOfMemory, limit > 0 && exit.Signal == "SIGKILL" && exit.PeakRSS >= limit:
+		exit.Cause = supervisor.OutOfMemory
+	case panicked:
+		exit.Cause = supervisor.Panic
+	}
+	return exit
+}
+
+// dial connects to the process' socket, and makes sure that it is the process'.
+func (p *process) dial(ctx context.Context, _ string) (net.Conn, error) {
+	p.mu.Lock()
+	socket := p.socket
+	p.mu.Unlock()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the adapter: %w", err)
+	}
+	if err := p.checkPeer(conn); err != nil {
+		p.refuse(&supervisor.StartError{Cause: supervisor.ProtocolMismatch, Detail: "the adapter's socket is served by another process", Err: err})
+		return nil, errors.Join(fmt.Errorf("connect to the adapter: %w", err), conn.Close())
+	}
+	return conn, nil
+}
+
+func (p *process) checkPeer(conn net.Conn) error {
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("the connection is a %T", conn)
+	}
+	pid, err := peerPid(unixConn)
+	if err != nil || pid == p.pid {
+		return err
+	}
+	if group, err := syscall.Getpgid(pid); err != nil || group != p.pid {
+		return fmt.Errorf("the peer is process %d", pid)
+	}
+	return nil
+}
+
+// refuse notes why the host does not go on with the process. The first reason
+// stands.
+func (p *process) refuse(why *supervisor.StartError) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.refusal == nil {
+		p.refusal = why
+	}
+}
+
+// Wait is for go-plugin: it cancels what waits for the process.
+func (p *process) Wait(context.Context) error { <-p.exited; return nil }
+
+// Kill does nothing: go-plugin calls it as soon as standard output ends, which
+// would hide how the process would have ended. Whoever called go-plugin kills.
+func (p *process) Kill(context.Context) error { return nil }
+
+// Stdout shows go-plugin the handshake and nothing else.
+func (p *process) Stdout() io.ReadCloser { return p.shakeR }
+
+// Stderr shows go-plugin nothing: a crafted line on standard error ends a host
+// that lets go-plugin read it.
+func (p *process) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+// Name is for go-plugin's log, which is off.
+func (p *process) Name() string { return p.spec.Name }
+
+// ID is the process' number; "" before the start.
+func (p *process) ID() string {
+	if p.pid == 0 {
+		return ""
+	}
+	return strconv.Itoa(p.pid)
+}
+
+// Diagnose is for go-plugin's error texts, which are not used.
+func (p *process) Diagnose(context.Context) string { return "" }
+
+// PluginToHost translates an address; host and adapter share one file system.
+func (p *process) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+// HostToPlugin translates an address the other way.
+func (p *process) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}
