@@ -26,11 +26,11 @@ type exchange struct {
 	*Session
 	label string // "POST /activities/{}"
 	write bool
-	own   http.Header // the request's own headers, for scrubbing
+	sent  Request // for scrubbing
 }
 
 func (s *Session) begin(r Request) *exchange {
-	return &exchange{Session: s, label: r.label(), write: r.write(), own: r.Header}
+	return &exchange{Session: s, label: r.label(), write: r.write(), sent: r}
 }
 
 // do sends r and reads the answer. The response is returned beside a fault when

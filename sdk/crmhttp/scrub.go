@@ -38,7 +38,8 @@ func (x *exchange) scrubber() *scrubber {
 	var s scrubber
 	s.credentials(x.call.AuthHeader.Reveal())
 	s.headers(x.client.cfg.Header)
-	s.headers(x.own)
+	s.headers(x.sent.Header)
+	s.address(x.sent.Path, x.sent.Query)
 	slices.SortFunc(s.secrets, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return &s
 }
@@ -86,6 +87,22 @@ func (s *scrubber) headers(h http.Header) {
 		}
 		for _, v := range values {
 			s.credentials(v)
+		}
+	}
+}
+
+// address adds what may be a secret in a URL: long values of the query, and long
+// segments of the path that are no words, as the sessions of some CRMs. A short
+// one is likelier an id, which helps in an error.
+func (s *scrubber) address(path string, query url.Values) {
+	for segment := range strings.SplitSeq(path, "/") {
+		if len(segment) >= 4*minSecret && !isWord(segment) {
+			s.add(segment)
+		}
+	}
+	for _, values := range query {
+		for _, v := range values {
+			s.addLong(v)
 		}
 	}
 }
