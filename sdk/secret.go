@@ -11,18 +11,32 @@ const redacted = "[redacted]"
 
 // Secret is text that must not be seen. It prints as "[redacted]" with every
 // verb of fmt, in logs, in JSON and in text encodings. Reveal returns the text.
-// The zero value is the empty secret.
-type Secret struct{ text string }
+// The zero value is the empty secret. Two secrets are not to be compared with ==.
+type Secret struct {
+	// A pointer, since fmt does not ask Format for some verbs (%w and %p) and
+	// prints fields instead: an address then.
+	text *string
+}
 
 // NewSecret returns the secret with that text.
-func NewSecret(text string) Secret { return Secret{text} }
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{&text}
+}
 
 // Reveal returns the text itself. Call it where the secret is used, never where
 // something is logged or reported.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // IsZero reports whether the secret is empty.
-func (s Secret) IsZero() bool { return s.text == "" }
+func (s Secret) IsZero() bool { return s.text == nil }
 
 // String returns "[redacted]".
 func (Secret) String() string { return redacted }

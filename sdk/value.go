@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
+	"strings"
 )
 
 // Values are named values, as submitted in additionalSubmission or set as
@@ -67,13 +68,30 @@ func (v Value) Int64() (int64, error) {
 	return n, nil
 }
 
-// Rat returns the value as an exact number, whether it came as a number or as
-// text.
+// maxNumberBytes and maxExponent bound what Rat reads: a short text with a large
+// exponent, or a long one, would cost seconds.
+const (
+	maxNumberBytes = 512
+	maxExponent    = 512
+)
+
+// Rat returns the value as an exact number, whether it came as a decimal number
+// or as the text of one. Numbers of more than 512 characters or with an exponent
+// above 512 are refused.
 func (v Value) Rat() (*big.Rat, error) {
 	if v.IsZero() {
 		return nil, errors.New("no value")
 	}
-	r, ok := new(big.Rat).SetString(v.String())
+	text := v.String()
+	if len(text) > maxNumberBytes || strings.Trim(text, "+-.0123456789eE") != "" {
+		return nil, errors.New("not a number")
+	}
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		if e, err := strconv.Atoi(text[i+1:]); err != nil || e < -maxExponent || e > maxExponent {
+			return nil, errors.New("not a number of usable size")
+		}
+	}
+	r, ok := new(big.Rat).SetString(text)
 	if !ok {
 		return nil, errors.New("not a number")
 	}
