@@ -209,8 +209,12 @@ func replace(made, dir string) error {
 	if err := exchange(made, dir); !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	// Without an exchange there is a moment at which no package is there. The
-	// old one is put back when the new one cannot take its place.
+	return swapInTwoSteps(made, dir)
+}
+
+// swapInTwoSteps does without an exchange: there is a moment at which no package
+// is there. The old one is put back when the new one cannot take its place.
+func swapInTwoSteps(made, dir string) error {
 	aside := made + ".old"
 	if err := os.Rename(dir, aside); err != nil {
 		return err
