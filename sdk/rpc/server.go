@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -133,7 +134,13 @@ func answer[R, P any](ctx context.Context, c *call, toProto func(*R) *P, run fun
 // its text may hold a secret.
 func (c *call) failed(ctx context.Context, err error) error {
 	f, ok := fault.As(err)
-	if !ok {
+	switch {
+	case ok:
+	case ctx.Err() != nil && c.class() == fault.Unknown && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
+		// The host has stopped listening, or is about to: what it would conclude by
+		// itself.
+		return c.status(&fault.Error{Code: fault.Outcome, Source: fault.Adapter, Msg: "the call ended before the adapter was done"})
+	default:
 		c.log.ErrorContext(ctx, "adapter returned an error that is no fault",
 			"op", c.op, "class", c.class().String(), "error", c.scrub(err.Error()))
 		return c.status(&fault.Error{

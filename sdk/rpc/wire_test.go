@@ -347,13 +347,16 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestDeadline shows that the context governs, on both sides.
+// TestDeadline shows that the context governs, on both sides: the adapter's ends
+// too, and whichever side notices first, the outcome is unknown.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	saw := make(chan error, 1)
+	hold := make(chan struct{})
 	client, _ := pair(t, adapterFunc(func(ctx context.Context, _ *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 		<-ctx.Done()
 		saw <- ctx.Err()
+		<-hold
 		return nil, ctx.Err()
 	}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -364,5 +367,35 @@ func TestDeadline(t *testing.T) {
 	}
 	if err := <-saw; err == nil {
 		t.Error("the adapter's context did not end")
+	}
+	close(hold)
+}
+
+// TestAdapterNoticesTheEndFirst shows what the server makes of a context's error
+// once the context has ended.
+func TestAdapterNoticesTheEndFirst(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		ctx   context.Context
+		mark  func(*sdk.AddMessageLogRequest)
+		code  codes.Code
+		class string
+	}{
+		"ended":                {ended, func(*sdk.AddMessageLogRequest) {}, codes.Unknown, "unknown"},
+		"ended, written":       {ended, func(r *sdk.AddMessageLogRequest) { wrote(r) }, codes.Unknown, "unknown"},
+		"ended, not sent":      {ended, func(r *sdk.AddMessageLogRequest) { r.CRMCall().State.Watch() }, codes.Internal, "permanent"},
+		"a context of its own": {t.Context(), func(*sdk.AddMessageLogRequest) {}, codes.Internal, "unknown"},
+	} {
+		server := rpc.NewServer(adapterFunc(func(_ context.Context, r *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+			c.mark(r)
+			return nil, fmt.Errorf("post: %w", context.Canceled)
+		}), slog.New(slog.DiscardHandler))
+		_, err := server.AddMessageLog(c.ctx, &adapterv1.AddMessageLogRequest{})
+		st := status.Convert(err)
+		if st.Code() != c.code || !strings.Contains(fmt.Sprint(st.Details()), c.class) {
+			t.Errorf("%s: %v %v, want %s, %s", name, st, st.Details(), c.code, c.class)
+		}
 	}
 }
