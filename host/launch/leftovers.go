@@ -93,8 +93,8 @@ func reapRecord(path string, log *slog.Logger) (killed int, err error) {
 	}
 	if rec.Pid > 1 && rec.Start != "" && startTime(rec.Pid) == rec.Start {
 		log.Warn("adapter process of an earlier life killed", "pid", rec.Pid)
-		syscall.Kill(-rec.Pid, syscall.SIGKILL) // fails when the group is gone
-		syscall.Kill(rec.Pid, syscall.SIGKILL)
+		killGroup(rec.Pid)
+		killOne(rec.Pid)
 		killed++
 		if err := awaitGone(rec); err != nil {
 			return killed, err // the file stays for the next try
@@ -131,6 +131,21 @@ func removeSockets(dir string) error {
 	return os.RemoveAll(dir)
 }
 
+// killGroup and killOne are the only places that send a signal. Numbers below 2
+// mean something else to the kernel: the own group, everybody, init. A signal
+// fails when its target has just ended, which is what it is for.
+func killGroup(pid int) {
+	if pid > 1 {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+}
+
+func killOne(pid int) {
+	if pid > 1 {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
 // killDescendants kills every process of the session (0: of none) or with the
 // run id, and waits until they are gone. It returns how many there were.
 func killDescendants(session int, runID string) (killed int) {
@@ -143,7 +158,7 @@ func killDescendants(session int, runID string) (killed int) {
 		}
 		for _, pid := range left {
 			seen[pid] = true
-			syscall.Kill(pid, syscall.SIGKILL) // fails when it has just ended
+			killOne(pid)
 		}
 		wait = min(2*wait, 20*time.Millisecond)
 	}

@@ -175,7 +175,7 @@ func (p *process) await() {
 	if canPeek {
 		awaitExit(p.pid)
 		p.mu.Lock()
-		syscall.Kill(-p.pid, syscall.SIGKILL) // fails when nobody is left
+		killGroup(p.pid)
 		p.reaped = true
 		p.mu.Unlock()
 		p.cmd.Wait() // its error is the exit status, which stands in ProcessState
@@ -185,7 +185,7 @@ func (p *process) await() {
 	p.mu.Lock()
 	p.reaped = true
 	p.mu.Unlock()
-	syscall.Kill(-p.pid, syscall.SIGKILL)
+	killGroup(p.pid)
 }
 
 // kill ends the process and its group by force. It may be called at any time.
@@ -196,7 +196,7 @@ func (p *process) kill() {
 	if p.pid == 0 || p.reaped {
 		return
 	}
-	syscall.Kill(-p.pid, syscall.SIGKILL) // fails when nobody is left
+	killGroup(p.pid)
 }
 
 // conclude says how the process ended.

@@ -146,7 +146,13 @@ func startTime(pid int) string {
 
 // descendants returns the processes that belong to the session or carry the run
 // id in their environment, however far they have moved from their parent.
+// Session 0 is that of the kernel's and the container's own processes, and 1 that
+// of init: no process of ours is ever in them, nor in the host's own.
 func descendants(session int, runID string) []int {
+	own, err := readStat(os.Getpid())
+	if err != nil || session < 0 || session == 1 || session == own.session || runID == "" {
+		return nil
+	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -155,14 +161,14 @@ func descendants(session int, runID string) []int {
 	var out []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
+		if err != nil || pid <= 1 || pid == os.Getpid() {
 			continue
 		}
 		stat, err := readStat(pid)
 		if err != nil || stat.zombie {
 			continue
 		}
-		if stat.session == session || hasMark(pid, mark) {
+		if (session != 0 && stat.session == session) || hasMark(pid, mark) {
 			out = append(out, pid)
 		}
 	}
