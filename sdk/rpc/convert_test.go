@@ -321,3 +321,32 @@ func TestUnknownCapabilitiesAreIgnored(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestKeptRequests shows that a request comes back whole from its wire form.
+func TestKeptRequests(t *testing.T) {
+	t.Parallel()
+	in := &adapterv1.AddMessageLogRequest{}
+	(&filler{}).fill(in.ProtoReflect())
+	r, err := requestFromProto(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := EncodeRequest(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := DecodeRequest(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := requestToProto(back); err != nil || !proto.Equal(in, out) {
+		t.Errorf("%v, %v", out, err)
+	}
+	if _, err := DecodeRequest([]byte("\xff")); err == nil {
+		t.Error("what is no request is decoded")
+	}
+	r.Tenant = "\xff"
+	if _, err := EncodeRequest(r); err == nil {
+		t.Error("what is not UTF-8 is encoded")
+	}
+}

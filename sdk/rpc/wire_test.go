@@ -322,17 +322,20 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestSizes shows that 16 MiB travel, and that more is refused unsent.
+// TestSizes shows that more travels than gRPC takes by default, and that what is
+// too large is refused unsent.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	client, _ := pair(t, adapterFunc(func(_ context.Context, r *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 		return sdk.Logged(fmt.Sprint(len(r.Messages[0].Subject))), nil
 	}))
-	size := rpc.MaxRequestBytes - 64<<10
+	const size = 5 << 20
 	if resp, err := client.AddMessageLog(t.Context(), sdktest.Request(sdktest.Message(1, strings.Repeat("x", size)))); err != nil || resp.LogID != fmt.Sprint(size) {
 		t.Errorf("%v, %v", resp, err)
 	}
-	_, err := client.AddMessageLog(t.Context(), sdktest.Request(sdktest.Message(1, strings.Repeat("x", rpc.MaxRequestBytes))))
+	large := request()
+	large.Messages[0].Raw = make([]byte, rpc.MaxRequestBytes)
+	_, err := client.AddMessageLog(t.Context(), large)
 	if fault.CodeOf(err) != fault.RequestTooLarge || fault.ClassOf(err) != fault.Permanent {
 		t.Errorf("%v", err)
 	}
