@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/patchbay-crm/patchbay/sdk/serve"
 )
 
 // envPlay makes the test binary a process that plays one script and says how it
@@ -24,7 +26,11 @@ const envPlay = "FAULTY_TEST_PLAY"
 func TestMain(m *testing.M) {
 	if _, isChild := os.LookupEnv(envStart); isChild {
 		Start()
-		play(os.Getenv(envPlay))
+		if script, plays := os.LookupEnv(envPlay); plays {
+			play(script)
+			return
+		}
+		serve.Adapter(New()) // as main does
 		return
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // the SDK logs the stack of a panic
@@ -59,12 +65,17 @@ type process struct {
 	report         *os.File
 }
 
-// spawn starts a process with that script and FAULTY_START. The test ends it,
-// with all that belongs to it.
+// spawn starts a process that plays a script after FAULTY_START.
 func spawn(t *testing.T, script, start string) *process {
 	t.Helper()
+	return launch(t, envPlay+"="+script, envStart+"="+start)
+}
+
+// launch starts a process. The test ends it, with all that belongs to it.
+func launch(t *testing.T, env ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0])}
-	p.Env = []string{envPlay + "=" + script, envStart + "=" + start, "GOTRACEBACK=single"}
+	p.Env = append(env, "GOTRACEBACK=single")
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	report, theirs, err := os.Pipe()
 	if err != nil {
