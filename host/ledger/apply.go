@@ -142,7 +142,7 @@ func (ev Lost) apply(e *Entry, now time.Time, _ RowState) Result {
 }
 
 func (ev Expire) apply(e *Entry, now time.Time, _ RowState) Result {
-	if !e.own(ev.Epoch) || !now.After(e.WindowEnd) {
+	if !e.own(ev.Epoch) || now.Before(e.WindowEnd) {
 		return Result{}
 	}
 	e.doubt(&Problem{

@@ -20,6 +20,8 @@ const (
 	// agendaPause is the shortest, so that a clock that runs behind the store's does
 	// not keep a processor busy.
 	agendaPause = 20 * time.Millisecond
+	// attendAgain is the rest before an entry that stayed due is attended to again.
+	attendAgain = time.Second
 	// erasePause is the time between two sweeps for stored requests that are too
 	// old, and eraseBatch how many one transaction erases.
 	erasePause = 10 * time.Minute
@@ -103,7 +105,9 @@ func (c *crew) send(ctx context.Context, e ledger.Entry) {
 	c.workers.Add(1)
 	go func() {
 		defer c.workers.Done()
-		c.relay.attend(ctx, e)
+		if !c.relay.attend(ctx, e) {
+			pauseFor(ctx, attendAgain)
+		}
 		c.mu.Lock()
 		delete(c.at, e.ID)
 		c.mu.Unlock()
@@ -129,17 +133,31 @@ func (r *Relay) rest(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// attend does what is due for one entry.
-func (r *Relay) attend(ctx context.Context, e ledger.Entry) {
+// attend does what is due for one entry. It reports false when the entry stayed as
+// it was, and so stays due.
+func (r *Relay) attend(ctx context.Context, e ledger.Entry) bool {
 	switch e.State {
 	case ledger.InFlight:
-		if _, err := r.apply(ctx, e.ID, ledger.Expire{Epoch: e.Epoch}); err != nil {
+		res, err := r.apply(ctx, e.ID, ledger.Expire{Epoch: e.Epoch})
+		if err != nil {
 			r.log.ErrorContext(ctx, "window not ended", "message_log_id", e.ID, "error", err)
 		}
+		return err == nil && res.Changed()
 	case ledger.Unknown, ledger.Logged:
-		r.search(ctx, e, sdk.Secret{}, "")
-	case ledger.Queued, ledger.Failed:
+		return r.search(ctx, e, sdk.Secret{}, "").Epoch != e.Epoch
+	default:
 		// Nothing is queued by this version, and failed entries are never due.
+		return false
+	}
+}
+
+// pauseFor waits for d, or until ctx is done.
+func pauseFor(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -191,14 +191,8 @@ func (a *attempt) pause(try int, err error) bool {
 	if time.Until(earlier(a.windowEnd, a.deadline)) <= wait {
 		return false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-a.r.life.Done():
-		return false
-	}
+	pauseFor(a.r.life, wait)
+	return a.r.life.Err() == nil
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -276,11 +270,7 @@ func (r *Relay) writeLater(id string, ev ledger.Event) {
 	go func() {
 		defer r.calls.Done()
 		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-r.life.Done():
-				timer.Stop()
+			if pauseFor(r.life, wait); r.life.Err() != nil {
 				return
 			}
 			if _, err := r.apply(r.life, id, ev); err == nil {
