@@ -25,10 +25,14 @@ import (
 // late, and dies.
 func writeAndDie(late time.Duration) func(context.Context, *process, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 	return func(_ context.Context, p *process, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-		go func() {
-			time.Sleep(late)
+		if late == 0 {
 			p.w.write(req)
-		}()
+		} else {
+			go func() {
+				time.Sleep(late)
+				p.w.write(req)
+			}()
+		}
 		p.die()
 		return nil, errBroken
 	}
