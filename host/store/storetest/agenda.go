@@ -23,7 +23,9 @@ func (f *fixture) due(t *testing.T, limit int) ([]string, time.Duration) {
 	wantErr(t, "Due", err, nil)
 	ids := []string{}
 	for _, e := range entries {
-		wantEqual(t, "due entry", e, f.entry(t, e.ID))
+		stored, err := f.Store.Entry(f.ctx, e.Tenant, e.ID)
+		wantErr(t, "Entry", err, nil)
+		wantEqual(t, "due entry", e, stored)
 		ids = append(ids, e.ID)
 	}
 	return ids, wait

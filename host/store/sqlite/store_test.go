@@ -1,0 +1,46 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/patchbay-crm/patchbay/host/store"
+	"github.com/patchbay-crm/patchbay/host/store/storetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// openTest opens the database and closes it with the test.
+func openTest(t testing.TB, cfg Config) *DB {
+	t.Helper()
+	db, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return db
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Harness {
+		clock := storetest.NewClock()
+		cfg := Config{Path: filepath.Join(t.TempDir(), "ledger.db"), Clock: clock.Now}
+		db := openTest(t, cfg)
+		return storetest.Harness{
+			Store: db, Now: clock.Now, Advance: clock.Advance,
+			Reopen: func(t *testing.T) store.Store {
+				if err := db.Close(); err != nil {
+					t.Errorf("Close: %v", err)
+				}
+				return openTest(t, cfg)
+			},
+		}
+	})
+}
