@@ -80,8 +80,11 @@ type Env map[string]string
 // SQLiteFile returns the path of the database file.
 func (c *Config) SQLiteFile() string { return filepath.Join(c.DataDir, "patchbay.db") }
 
-// Override returns a copy of the manifest with the operator's limits and
-// reconcile values in place of the package's own.
-func (c *Config) Override(m *manifest.Manifest) (*manifest.Manifest, error) {
-	return m.WithOverrides(c.Adapters[m.Name].Overrides)
+// Overrides returns the operator's changes to manifests, by adapter name.
+func (c *Config) Overrides() map[string]manifest.Overrides {
+	out := make(map[string]manifest.Overrides, len(c.Adapters))
+	for name, a := range c.Adapters {
+		out[name] = a.Overrides
+	}
+	return out
 }

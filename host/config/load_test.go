@@ -137,7 +137,7 @@ func TestAdapters(t *testing.T) {
 		Limits:    manifest.Limits{MemoryMiB: 256, CPUs: 1, Concurrency: 32, StartTimeout: 10 * time.Second, CallTimeout: 20 * time.Second},
 		Reconcile: manifest.Reconcile{ApplyWithin: 30 * time.Second, SearchLag: 30 * time.Second},
 	}}
-	overridden, err := c.Override(m)
+	overridden, err := m.WithOverrides(c.Overrides()["examplecrm"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestAdapters(t *testing.T) {
 		t.Errorf("got %+v %+v", got.Limits, got.Reconcile)
 	}
 	if m.Run.Limits.Concurrency != 32 {
-		t.Error("Override changed the package's own manifest")
+		t.Error("the overrides changed the package's own manifest")
 	}
 }
 

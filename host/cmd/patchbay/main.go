@@ -1,0 +1,43 @@
+// Command patchbay runs a Patchbay host and talks to one. "patchbay --help" lists
+// its commands.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/app"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/cli"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/demo"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/doctor"
+	"github.com/patchbay-crm/patchbay/host/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends ctx; from then on signals kill at once, as a user who
+	// sends a second one expects.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx))
+}
+
+func run(ctx context.Context) int {
+	executable, err := os.Executable()
+	if err != nil {
+		executable = "" // adapters beside the binary are not found, all else works
+	}
+	return cli.Main(ctx, cli.Environment{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Environ: os.Environ(), Executable: executable, Version: version(),
+	}, cli.Actions{Serve: serve, Doctor: doctor.Run, Demo: demo.Runner(executable)}, os.Args[1:])
+}
+
+func serve(ctx context.Context, c *config.Config, warnings []string) error {
+	host, err := app.New(c, app.Options{Log: app.NewLogger(os.Stderr, c), Version: version(), Warnings: warnings})
+	if err != nil {
+		return err
+	}
+	return host.Run(ctx)
+}
