@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/patchbay-crm/patchbay/sdk"
@@ -300,6 +304,15 @@ func TestHostileAnswers(t *testing.T) {
 			return nil, status.Error(codes.Unavailable, "try again")
 		}, fault.Outcome},
 		"plain": {func() (*adapterv1.AddMessageLogResponse, error) { return nil, errors.New("no") }, fault.Outcome},
+		"huge details": {func() (*adapterv1.AddMessageLogResponse, error) {
+			st, err := status.New(codes.Internal, strings.Repeat("x", 100_000)).WithDetails(&errdetails.ErrorInfo{
+				Domain: "patchbay", Reason: "crm_rejected", Metadata: map[string]string{"class": "permanent"},
+			})
+			if err != nil {
+				return nil, err
+			}
+			return nil, st.Err()
+		}, fault.Outcome},
 		"huge trailer": {func() (*adapterv1.AddMessageLogResponse, error) {
 			return nil, status.Error(codes.Internal, strings.Repeat("é", 100_000))
 		}, fault.Outcome},
@@ -319,6 +332,38 @@ func TestHostileAnswers(t *testing.T) {
 	good := &service{add: id("1")}
 	if resp, err := sdktest.PairService(t, good).AddMessageLog(t.Context(), request()); err != nil || resp.LogURL != "" {
 		t.Errorf("%+v, %v", resp, err)
+	}
+}
+
+// TestNoRetries offers gRPC a reason and a policy to call again.
+func TestNoRetries(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &service{add: func() (*adapterv1.AddMessageLogResponse, error) { return nil, status.Error(codes.Unavailable, "again") }}
+	server := rpc.NewGRPCServer(nil)
+	adapterv1.RegisterAdapterServiceServer(server, s)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	const policy = `{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.001s",
+		"maxBackoff":"0.001s","backoffMultiplier":1,"retryableStatusCodes":["UNAVAILABLE"]}}]}`
+	conn, err := grpc.NewClient(listener.Addr().String(), append(rpc.DialOptions(),
+		grpc.WithDefaultServiceConfig(policy), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = rpc.NewClient(conn).AddMessageLog(t.Context(), request())
+	if n := s.calls.Load(); n != 1 || fault.ClassOf(err) != fault.Unknown {
+		t.Errorf("called %d times, %v", n, err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	server.Stop()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 
