@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/supervisor"
@@ -17,6 +18,7 @@ const defaultStop = 2 * time.Second
 // Instance is one running adapter process.
 type Instance struct {
 	process *process
+	asked   atomic.Bool // go-plugin's server does not bear two requests to end at once
 	client  *rpc.Client
 	info    sdk.Info
 }
@@ -63,29 +65,21 @@ func (i *Instance) Stop(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(ctx, defaultStop)
 		defer cancel()
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && i.asked.CompareAndSwap(false, true) {
 		i.askToEnd(ctx)
+	}
+	select {
+	case <-i.process.exited:
+	case <-ctx.Done():
 	}
 	i.process.kill()
 	<-i.process.done
 }
 
-// askToEnd asks the process to end, by the end of its lifeline when it does not
-// answer the call, and waits until it has ended or ctx is done.
+// askToEnd asks the process to end, and by the end of its lifeline when it does
+// not know the call. It returns when the process has answered or ctx is done.
 func (i *Instance) askToEnd(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		if err := i.client.Shutdown(ctx); err != nil && ctx.Err() == nil {
-			i.process.stdin.Close()
-		}
-	}()
-	select {
-	case <-i.process.exited:
-	case <-ctx.Done():
+	if err := i.client.Shutdown(ctx); err != nil && ctx.Err() == nil {
+		i.process.stdin.Close()
 	}
-	cancel()
-	<-asked
 }

@@ -149,18 +149,26 @@ func killOne(pid int) {
 // killDescendants kills every process of the session (0: of none) or with the
 // run id, and waits until they are gone. It returns how many there were.
 func killDescendants(session int, runID string) (killed int) {
-	seen := make(map[int]bool)
+	const looksWhenUnsure = 4
+	struck := make(map[int]string) // who they were
 	wait := 500 * time.Microsecond
-	for deadline := time.Now().Add(reapLimit); time.Now().Before(deadline); time.Sleep(wait) {
-		left := descendants(session, runID)
-		if len(left) == 0 {
-			break
-		}
+	deadline := time.Now().Add(reapLimit)
+	for looks := 0; time.Now().Before(deadline); looks++ {
+		left, unsure := descendants(session, runID)
 		for _, pid := range left {
-			seen[pid] = true
+			struck[pid] = startTime(pid)
 			killOne(pid)
 		}
+		for pid, start := range struck {
+			if start != "" && startTime(pid) == start {
+				unsure, looks = true, 0 // it is ending
+			}
+		}
+		if len(left) == 0 && (!unsure || looks >= looksWhenUnsure) {
+			break
+		}
+		time.Sleep(wait)
 		wait = min(2*wait, 20*time.Millisecond)
 	}
-	return len(seen)
+	return len(struck)
 }

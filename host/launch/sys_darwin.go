@@ -66,7 +66,7 @@ func startTime(pid int) string {
 
 // descendants returns nothing: other processes' environments cannot be read
 // here. The process group is killed all the same.
-func descendants(int, string) []int { return nil }
+func descendants(int, string) (found []int, unsure bool) { return nil, false }
 
 // peakRSS reads the kernel's unit.
 func peakRSS(usage *syscall.Rusage) int64 { return usage.Maxrss }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -106,6 +107,7 @@ type procStat struct {
 	session int
 	start   string // in clock ticks since boot; tells two processes of one number apart
 	zombie  bool
+	kernel  bool // a thread of the kernel's own
 }
 
 func readStat(pid int) (procStat, error) {
@@ -120,10 +122,14 @@ func readStat(pid int) (procStat, error) {
 		return procStat{}, fmt.Errorf("read /proc/%d/stat: unexpected form", pid)
 	}
 	session, err := strconv.Atoi(fields[3])
-	if err != nil {
+	flags, flagsErr := strconv.ParseUint(fields[6], 10, 32)
+	if err = errors.Join(err, flagsErr); err != nil {
 		return procStat{}, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
 	}
-	return procStat{session: session, start: fields[19], zombie: fields[0] == "Z" || fields[0] == "X"}, nil
+	const kernelThread = 0x00200000 // PF_KTHREAD
+	return procStat{
+		session: session, start: fields[19], zombie: fields[0] == "Z" || fields[0] == "X", kernel: flags&kernelThread != 0,
+	}, nil
 }
 
 func cutLast(text, sep string) (before, after string, found bool) {
@@ -145,49 +151,44 @@ func startTime(pid int) string {
 }
 
 // descendants returns the processes that belong to the session or carry the run
-// id in their environment, however far they have moved from their parent.
+// id in their environment, however far they have moved from their parent. unsure
+// says that some process could not be judged, as in the moment of an exec or of
+// an end.
+//
 // Session 0 is that of the kernel's and the container's own processes, and 1 that
 // of init: no process of ours is ever in them, nor in the host's own.
-func descendants(session int, runID string) []int {
+func descendants(session int, runID string) (found []int, unsure bool) {
 	own, err := readStat(os.Getpid())
-	if err != nil || session < 0 || session == 1 || session == own.session || runID == "" {
-		return nil
+	if err != nil || session < 0 || session == 1 || (session != 0 && session == own.session) || runID == "" {
+		return nil, false
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	mark := []byte(envRunID + "=" + runID)
-	var out []int
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid <= 1 || pid == os.Getpid() {
 			continue
 		}
 		stat, err := readStat(pid)
-		if err != nil || stat.zombie {
+		if err != nil || stat.zombie || stat.kernel {
 			continue
 		}
-		if (session != 0 && stat.session == session) || hasMark(pid, mark) {
-			out = append(out, pid)
+		if session != 0 && stat.session == session {
+			found = append(found, pid)
+			continue
+		}
+		env, err := os.ReadFile(filepath.Join("/proc", e.Name(), "environ")) // of the host's own user alone
+		switch {
+		case err == nil && len(env) == 0:
+			unsure = true
+		case err == nil && slices.ContainsFunc(bytes.Split(env, []byte{0}), func(entry []byte) bool { return bytes.Equal(entry, mark) }):
+			found = append(found, pid)
 		}
 	}
-	return out
-}
-
-// hasMark reports whether the environment of a process holds the entry. Only the
-// processes of the host's own user can be asked.
-func hasMark(pid int, mark []byte) bool {
-	env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-	if err != nil {
-		return false
-	}
-	for entry := range bytes.SplitSeq(env, []byte{0}) {
-		if bytes.Equal(entry, mark) {
-			return true
-		}
-	}
-	return false
+	return found, unsure
 }
 
 // peakRSS reads the kernel's unit.

@@ -24,7 +24,7 @@ func TestDescendantsAreOursAlone(t *testing.T) {
 		"no session or id": {0, ""},
 		"no id":            {99999999, ""},
 	} {
-		if got := descendants(c.session, c.runID); len(got) != 0 {
+		if got, _ := descendants(c.session, c.runID); len(got) != 0 {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
