@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The bounds of a connection.
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	writeSlack        = 30 * time.Second // to write an answer once it is known
+)
+
+// Serve answers requests on listener until ctx is done. Then it stops accepting,
+// answers shutting_down to new requests on open connections, and lets those in
+// flight end, at most Config.DrainTimeout; what is left then is cut off. It
+// closes the listener. It returns nil when it was asked to stop and everything
+// ended, an error when the listener failed or requests were cut off. It runs
+// once.
+func (a *API) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		WriteTimeout:      a.cfg.BodyTimeout + a.cfg.MaxWait + writeSlack,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", errors.Join(err, server.Close()))
+	case <-ctx.Done():
+	}
+	a.draining.Store(true)
+	a.deps.Log.Info("HTTP edge draining", "in_flight", a.inFlight.Load())
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain HTTP: %d requests were cut off: %w", a.inFlight.Load(), err), server.Close())
+	}
+	<-failed // http.ErrServerClosed
+	return err
+}
