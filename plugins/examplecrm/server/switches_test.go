@@ -29,6 +29,10 @@ func TestSwitchesOverHTTP(t *testing.T) {
 	if got := c.Switches().Faults; len(got) != 1 || got[0].Next != 1 {
 		t.Errorf("after one strike the faults are %+v", got)
 	}
+	c.do("POST", "/activities", draft("a")).want(t, 503)
+	if got := c.Switches().Faults; len(got) != 0 {
+		t.Errorf("after two strikes the faults are %+v", got)
+	}
 	c.set(`{}`)
 	if got := c.Switches(); got.SearchLag != 0 || len(got.Faults) != 0 || got.DropAbandoned {
 		t.Errorf("{} left %+v", got)
@@ -177,12 +181,13 @@ func TestDelays(t *testing.T) {
 func TestClientsThatGo(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		drop bool
-		want int
-	}{"are finished": {false, 1}, "are dropped": {true, 0}} {
+		drop  bool
+		delay time.Duration
+		want  int
+	}{"are finished": {false, time.Second, 1}, "are dropped": {true, maxDelay, 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := setup(t, Config{Switches: Switches{ApplyDelay: 300 * time.Millisecond, DropAbandoned: test.drop}})
+			c := setup(t, Config{Switches: Switches{ApplyDelay: test.delay, DropAbandoned: test.drop}})
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() {

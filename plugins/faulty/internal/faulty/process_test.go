@@ -224,21 +224,25 @@ func TestForkAndDie(t *testing.T) {
 	if p.death() != "killed" {
 		t.Fatalf("ended by %s", p.death())
 	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		_, _ = io.ReadAll(p.stdout)
-		_, _ = io.ReadAll(p.stderr)
-	}()
+	closed := make(chan string, 2)
+	for name, pipe := range map[string]io.Reader{"stdout": p.stdout, "stderr": p.stderr} {
+		go func() {
+			_, _ = io.Copy(io.Discard, pipe)
+			closed <- name
+		}()
+	}
 	select {
-	case <-closed:
-		t.Error("no child holds the output")
-	case <-time.After(200 * time.Millisecond): // it must stay open for a while
+	case name := <-closed:
+		t.Errorf("no child holds %s", name)
+		closed <- name
+	case <-time.After(200 * time.Millisecond): // both must stay open for a while
 	}
 	if err := syscall.Kill(-p.Process.Pid, syscall.SIGKILL); err != nil {
 		t.Errorf("there is no child in the process group: %v", err)
 	}
-	<-closed
+	for range 2 {
+		<-closed
+	}
 	if _, err := parseStart(linger); err != nil || linger != "linger:1m" {
 		t.Errorf("the child would live for another time: %q, %v", linger, err)
 	}
