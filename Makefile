@@ -1,0 +1,89 @@
+# Everything that is done with this repository. "make help" lists the targets.
+
+GO       ?= go
+# Two test binaries at once: the machines that run this have two cores.
+TEST_P   ?= 2
+FUZZTIME ?= 10s
+BENCHTIME ?= 1s
+KEEP     ?=
+
+# What is built runs anywhere: no cgo, no paths of this machine.
+export CGO_ENABLED ?= 0
+BUILD    = $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
+ADAPTERS = examplecrm faulty
+LINT     = .tools/bin/golangci-lint
+
+# say prints what is being done.
+say = @printf '\033[1m==>\033[0m %s\n' $(1)
+
+.DEFAULT_GOAL := all
+.PHONY: all help build demo test lint generate check-generated bench fuzz vuln clean
+
+## all: generate, lint, test and build
+all: generate lint test build
+
+## help: list the targets
+help:
+	@echo 'Targets:'
+	@sed -n 's/^## \([a-z-]*\): /  \1	/p' $(MAKEFILE_LIST) | expand -t 20
+	@echo
+	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TEST_P=$(TEST_P) KEEP=1 (for demo)'
+
+## build: build the host, the example CRM and the adapter packages into dist/
+build:
+	$(call say,'1/4 host: dist/bin/patchbay')
+	@$(BUILD) -o dist/bin/patchbay ./host/cmd/patchbay
+	$(call say,'2/4 example CRM: dist/bin/examplecrm-server')
+	@$(BUILD) -o dist/bin/examplecrm-server ./plugins/examplecrm/server/cmd/examplecrm-server
+	$(call say,'3/4 adapters: $(ADAPTERS)')
+	@for name in $(ADAPTERS); do $(BUILD) -o dist/tmp/$$name ./plugins/$$name || exit 1; done
+	$(call say,'4/4 packages: dist/adapters')
+	@for name in $(ADAPTERS); do \
+		$(GO) run ./host/catalog/internal/packtool -out dist/adapters -manifest manifests/$$name.json -binary dist/tmp/$$name || exit 1; \
+	done
+
+## demo: show the whole of it with the example CRM; KEEP=1 leaves it running
+demo: build
+	@dist/bin/patchbay demo $(if $(KEEP),--keep)
+
+## test: vet, and every test with the race detector and leak checks
+test:
+	$(call say,'go vet')
+	@$(GO) vet ./...
+	$(call say,'go test -race')
+	@CGO_ENABLED=1 $(GO) test -race -p $(TEST_P) -timeout 8m ./...
+
+## lint: run every linter of .golangci.yml
+lint: $(LINT)
+	$(call say,'golangci-lint')
+	@$(LINT) run ./...
+
+$(LINT): .tools/lint/go.mod .tools/lint/go.sum
+	$(call say,'build golangci-lint (once; a minute or two)')
+	@cd .tools/lint && $(GO) build -trimpath -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+## generate: make the generated code anew
+generate:
+	$(call say,'generate')
+	@.tools/generate
+
+## check-generated: fail when generated code or go.mod is not up to date
+check-generated:
+	@.tools/check-generated
+
+## bench: run the benchmarks
+bench: build
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+## fuzz: run every fuzz target for FUZZTIME
+fuzz:
+	@FUZZTIME=$(FUZZTIME) .tools/fuzz
+
+## vuln: look for known vulnerabilities (needs the network)
+vuln:
+	@$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.1.4 ./...
+
+## clean: remove what was built
+clean:
+	@rm -rf dist .tools/bin
