@@ -359,9 +359,6 @@ func (j *job) standing() []Message {
 
 func standingOf(id string, e ledger.Entry, own map[string]bool) Message {
 	m := Message{ID: id, State: e.State, EntryID: e.ID}
-	if e.ID == "" {
-		m.State = ledger.Failed
-	}
 	if e.State == ledger.Logged {
 		m.LogID, m.Duplicate = e.LogID, !own[e.ID]
 	}
