@@ -59,7 +59,7 @@ func adapter(script string) Spec {
 	path, digest := self()
 	return Spec{
 		Name: "scripted", Version: "1.2.3", ExecutablePath: path, ExecutableDigest: digest, Dir: os.TempDir(),
-		Env: map[string]string{envScript: script, "PATH": os.Getenv("PATH")}, StartTimeout: patience,
+		Env: map[string]string{envScript: script, "PATH": os.Getenv("PATH"), "GORACE": "atexit_sleep_ms=0"}, StartTimeout: patience,
 	}
 }
 

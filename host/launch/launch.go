@@ -172,11 +172,14 @@ func (l *Launcher) enter(ctx context.Context) error {
 	return nil
 }
 
-func (l *Launcher) leave(p *process) {
+// leave ends what enter began.
+func (l *Launcher) leave() { l.running.Done() }
+
+// forget takes back what join did.
+func (l *Launcher) forget(p *process) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.live, p)
-	l.mu.Unlock()
-	l.running.Done()
 }
 
 // join makes p one that Run kills at its end.

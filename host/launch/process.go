@@ -165,8 +165,9 @@ func (p *process) reap() {
 		}
 	}
 	p.exit = p.conclude()
+	p.launcher.forget(p)
 	close(p.done)
-	p.launcher.leave(p)
+	p.launcher.leave()
 }
 
 // await waits for the process and reaps it, and kills the rest of its group. No

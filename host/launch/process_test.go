@@ -60,7 +60,7 @@ func TestEnvironmentHoldsNothingOfTheHost(t *testing.T) {
 	}
 	slices.Sort(names)
 	want := []string{
-		"ACME_LOG_LEVEL", envScript, "PATCHBAY_ADAPTER", "PATCHBAY_ADAPTER_COOKIE", "PATCHBAY_ALLOW_PRIVATE", "PATCHBAY_EGRESS",
+		"ACME_LOG_LEVEL", "GORACE", envScript, "PATCHBAY_ADAPTER", "PATCHBAY_ADAPTER_COOKIE", "PATCHBAY_ALLOW_PRIVATE", "PATCHBAY_EGRESS",
 		"PATCHBAY_LIFELINE", "PATCHBAY_RUN_ID", "PATH", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
 	if !slices.Equal(names, want) {
@@ -207,8 +207,12 @@ func TestDescendantsDieWithTheProcess(t *testing.T) {
 	}
 }
 
+func contextWithin(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
+
 func stopWithin(i *Instance, d time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), d)
+	ctx, cancel := contextWithin(d)
 	defer cancel()
 	i.Stop(ctx)
 }

@@ -41,11 +41,16 @@ func parseRecord(line []byte) (rec record, ok bool) {
 	if json.Unmarshal(line, &members) != nil {
 		return record{}, false
 	}
-	message, ok := take(members, "@message", "message", "msg")
+	levelKey := "@level"
+	message, ok := take(members, "@message")
+	if !ok { // not hclog's form, but that of many other loggers
+		levelKey = "level"
+		message, ok = take(members, "message", "msg")
+	}
 	if !ok {
 		return record{}, false
 	}
-	level, _ := take(members, "@level", "level")
+	level, _ := take(members, levelKey)
 	id, _ := take(members, "request_id")
 	delete(members, "@timestamp")
 	rec = record{level: levelOf(text(level)), message: text(message), requestID: requestID(text(id))}

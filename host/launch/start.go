@@ -40,7 +40,7 @@ func (l *Launcher) Launch(ctx context.Context, spec Spec) (*Instance, error) {
 	}
 	p, err := l.prepare(spec)
 	if err != nil {
-		l.running.Done()
+		l.leave()
 		return nil, err
 	}
 	client, err := p.connect(ctx)
@@ -169,7 +169,7 @@ func (p *process) abort(ctx context.Context, err error) error {
 	if p.pid == 0 { // the fork failed
 		p.cleanup()
 		p.shakeR.Close()
-		p.launcher.leave(p)
+		p.launcher.leave()
 		return &supervisor.StartError{Cause: supervisor.LaunchFailed, Err: err, Exit: supervisor.Exit{Code: -1}}
 	}
 	<-p.done
