@@ -133,19 +133,18 @@ func (a *attempt) once() (*sdk.AddMessageLogResponse, error) {
 	if err == nil {
 		err = sdk.CheckLogID(resp.LogID)
 	}
-	if cut := brokenOff(err); cut {
-		// The adapter may still be at it: only its end proves otherwise (rule 2).
-		if ctx.Err() == nil {
-			proc.Condemn("connection lost")
-		} else {
-			proc.Condemn("hang")
-		}
-		proc.Release(false)
-	} else {
+	if !brokenOff(err) {
 		a.r.vacate(a.entry.ID)
 		proc.Release(true)
+		return resp, err
 	}
-	return resp, err
+	// The adapter may still be at it: only its end proves otherwise (rule 2). A
+	// host that stops ends it anyway.
+	if a.r.life.Err() == nil {
+		proc.Condemn("hang")
+	}
+	proc.Release(false)
+	return nil, err
 }
 
 // brokenOff reports whether the call ended without an answer of the adapter's.
