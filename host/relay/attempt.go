@@ -139,12 +139,35 @@ func (a *attempt) once() (*sdk.AddMessageLogResponse, error) {
 		return resp, err
 	}
 	// The adapter may still be at it: only its end proves otherwise (rule 2). A
-	// host that stops ends it anyway.
-	if a.r.life.Err() == nil {
+	// process that died is reaped within milliseconds, and its crash report should
+	// say how; a host that stops ends it anyway.
+	if !endsSoon(ctx, proc) && a.r.life.Err() == nil {
 		proc.Condemn("hang")
 	}
 	proc.Release(false)
 	return nil, err
+}
+
+// reapTime is how long a process that broke off a call may take to be reaped
+// before it counts as alive.
+const reapTime = 250 * time.Millisecond
+
+// endsSoon reports whether the process ends within reapTime, and before ctx.
+func endsSoon(ctx context.Context, proc Process) bool {
+	timer := time.NewTimer(reapTime)
+	defer timer.Stop()
+	select {
+	case <-proc.Done():
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	select {
+	case <-proc.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // brokenOff reports whether the call ended without an answer of the adapter's.
