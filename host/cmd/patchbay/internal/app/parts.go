@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/patchbay-crm/patchbay/host/catalog"
 	"github.com/patchbay-crm/patchbay/host/httpapi"
 	"github.com/patchbay-crm/patchbay/host/launch"
@@ -184,6 +186,7 @@ func (h *Host) openAPI(ctx context.Context, p *parts) error {
 	}, httpapi.Deps{
 		Relay: p.relay, Directory: p.directory, Catalog: p.catalog, Ledger: p.store,
 		Processes: p.processes, Log: h.log,
+		Collectors: []prometheus.Collector{&collector{fleet: p.fleet, ledger: p.store, log: h.log}},
 	}); err != nil {
 		return err
 	}
