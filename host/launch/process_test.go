@@ -1,10 +1,8 @@
 package launch
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -363,84 +361,5 @@ func TestEndOfTheLauncherEndsAll(t *testing.T) {
 	}
 	if err := l.Run(t.Context()); err == nil {
 		t.Error("ran twice")
-	}
-}
-
-// hostMain is a host that starts an adapter with a descendant, says who they are
-// and waits to be killed.
-func hostMain(dir string) {
-	l, err := New(Config{RunDir: filepath.Join(dir, "run"), SocketParent: dir})
-	if err != nil {
-		panic(err)
-	}
-	go l.Run(context.Background())
-	inst, err := l.Launch(context.Background(), adapter("forks "+dir))
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(inst.Pid())
-	runtime.GC() // gives the runtime reason to touch its threads
-	select {}
-}
-
-// startHost starts a host in a process of its own and returns it and its
-// adapter's number.
-func startHost(t *testing.T, dir string) (host *exec.Cmd, adapterPid int) {
-	t.Helper()
-	path, _ := self()
-	host = exec.Command(path)
-	host.Env = append(os.Environ(), envScript+"=host "+dir)
-	host.Stderr = t.Output()
-	out, err := host.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := host.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { host.Process.Kill(); host.Wait() })
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the host said %q: %v", line, err)
-	}
-	adapterPid, err = strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return host, adapterPid
-}
-
-// TestHostKilled shows that an adapter dies with its host, and that the next
-// host kills and removes what is left.
-func TestHostKilled(t *testing.T) {
-	t.Parallel()
-	dir := socketParent(t)
-	host, pid := startHost(t, dir)
-	if !alive(pid) {
-		t.Fatal("the adapter died with its host alive")
-	}
-	host.Process.Kill()
-	host.Wait()
-	gone(t, "the adapter", pid) // by the kernel, and by its lifeline
-	killed, err := ReapLeftovers(filepath.Join(dir, "run"), slog.New(slog.NewTextHandler(t.Output(), nil)))
-	if err != nil || killed == 0 {
-		t.Errorf("killed %d: %v", killed, err)
-	}
-	for _, kind := range []string{"plain", "group", "session"} {
-		raw, err := os.ReadFile(filepath.Join(dir, kind))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pid, err := strconv.Atoi(string(raw)); err != nil || alive(pid) {
-			t.Errorf("the %s descendant %s lives on: %v", kind, raw, err)
-		}
-	}
-	left, err := filepath.Glob(filepath.Join(dir, "run", "*"))
-	more, _ := filepath.Glob(filepath.Join(dir, socketDirPrefix+"*"))
-	if left = append(left, more...); err != nil || len(left) != 0 {
-		t.Errorf("left: %v, %v", left, err)
-	}
-	if killed, err := ReapLeftovers(filepath.Join(dir, "run"), slog.Default()); killed != 0 || err != nil {
-		t.Errorf("a second time: %d, %v", killed, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -21,9 +20,16 @@ func misbehave(script string) bool {
 	name, argument, _ := strings.Cut(script, " ")
 	switch name {
 	case "host": // not an adapter: a host that starts one, see TestHostKilled
-		hostMain(argument)
+		dir, script, _ := strings.Cut(argument, " ")
+		hostMain(dir, script)
 	case "environment": // prints its surroundings to the file that is named, and serves
 		report(argument)
+		sdktest.ServeScripted("ok")
+	case "no-lifeline": // does not watch its lifeline: only the kernel ends it with its host
+		os.Unsetenv(envLifeline)
+		sdktest.ServeScripted("ok")
+	case "no-death-signal": // only the lifeline ends it with its host
+		dropDeathSignal()
 		sdktest.ServeScripted("ok")
 	case "deaf": // ignores every polite request to end
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -74,10 +80,9 @@ func report(path string) {
 }
 
 // fork starts descendants and writes their numbers to the directory: one in the
-// process' group, one in a group, one in a session of its own, and one whose
-// parent has ended.
+// process' group, one in a group of its own, and one in a session of its own.
 func fork(dir string) {
-	start := func(name string, attr *syscall.SysProcAttr) *exec.Cmd {
+	start := func(name string, attr *syscall.SysProcAttr) {
 		cmd := exec.Command("/proc/self/exe")
 		cmd.Env = append(os.Environ(), envScript+"=descendant")
 		cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = attr, os.Stdout, os.Stderr
@@ -87,12 +92,10 @@ func fork(dir string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
 			panic(err)
 		}
-		return cmd
 	}
 	start("plain", nil)
 	start("group", &syscall.SysProcAttr{Setpgid: true})
 	start("session", &syscall.SysProcAttr{Setsid: true})
-	runtime.KeepAlive(start)
 }
 
 // strangerSocket offers a socket on which its parent's listener, the test's own

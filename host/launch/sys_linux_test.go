@@ -3,7 +3,16 @@ package launch
 import (
 	"os"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
+
+// dropDeathSignal has the kernel let this process live when its host dies.
+func dropDeathSignal() {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, 0, 0, 0, 0); err != nil {
+		panic(err)
+	}
+}
 
 // TestDescendantsAreOursAlone shows that nothing is named that an adapter cannot
 // have started, whatever a record in the run directory says.
