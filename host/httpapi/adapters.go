@@ -42,14 +42,14 @@ type PackageProblem struct {
 	Errors  []strictjson.Fault `json:"errors,omitempty" doc:"The faults of the manifest."`
 }
 
-type adapterInput struct{ adapterPath }
+type adapterInput struct{ AdapterPath }
 
 type adapterOutput struct{ Body Adapter }
 
 type adaptersOutput struct{ Body page[Adapter] }
 
 type manifestInput struct {
-	adapterPath
+	AdapterPath
 	Version string `path:"version" doc:"One of the adapter's versions."`
 }
 
@@ -80,7 +80,7 @@ func (a *API) adapterRoutes() {
 	a.processRoutes()
 }
 
-func (a *API) listAdapters(_ context.Context, rq *request, in *pageInput) (*adaptersOutput, error) {
+func (a *API) listAdapters(_ context.Context, rq *request, in *PageInput) (*adaptersOutput, error) {
 	var faults strictjson.Faults
 	after, limit := in.read(&faults)
 	if err := invalid(faults); err != nil {

@@ -20,8 +20,8 @@ type page[T any] struct {
 	NextCursor *string `json:"nextCursor" doc:"Send it as cursor to get the next page; null at the end."`
 }
 
-// pageInput are the query parameters of every list.
-type pageInput struct {
+// PageInput are the query parameters of every list.
+type PageInput struct {
 	Limit  limitParam `query:"limit" doc:"The most items to answer with."`
 	Cursor string     `query:"cursor" doc:"The nextCursor of the page before."`
 }
@@ -46,7 +46,7 @@ const (
 )
 
 // read returns what the parameters ask for.
-func (in pageInput) read(faults *strictjson.Faults) (after string, limit int) {
+func (in PageInput) read(faults *strictjson.Faults) (after string, limit int) {
 	limit = defaultLimit
 	if in.Limit != "" {
 		n, err := strconv.Atoi(string(in.Limit))

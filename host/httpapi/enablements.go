@@ -24,8 +24,8 @@ type Enablement struct {
 }
 
 type enablementPath struct {
-	tenantPath
-	adapterPath
+	TenantPath
+	AdapterPath
 }
 
 type enablementOutput struct {
@@ -35,8 +35,8 @@ type enablementOutput struct {
 }
 
 type enablementsInput struct {
-	tenantPath
-	pageInput
+	TenantPath
+	PageInput
 }
 
 type enablementsOutput struct{ Body page[Enablement] }

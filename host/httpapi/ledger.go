@@ -27,7 +27,7 @@ type Entry struct {
 	Contact       ContactRef              `json:"contact"`
 	LogID         *string                 `json:"logId" doc:"The CRM record; null unless logged."`
 	LogURL        *string                 `json:"logUrl"`
-	Messages      []string                `json:"messages" doc:"Ids as text, oldest first."`
+	Messages      []MessageRef            `json:"messages" doc:"Oldest first."`
 	Attempts      int                     `json:"attempts"`
 	CreatedAt     time.Time               `json:"createdAt"`
 	UpdatedAt     time.Time               `json:"updatedAt"`
@@ -39,6 +39,11 @@ type Entry struct {
 	ReturnMessage nullable[ReturnMessage] `json:"returnMessage" doc:"The adapter's text for the user."`
 	Problem       nullable[EntryProblem]  `json:"problem" doc:"Why it is not logged."`
 	Reconcile     nullable[Reconcile]     `json:"reconcile" doc:"The newest search of the CRM."`
+}
+
+// MessageRef names a message.
+type MessageRef struct {
+	ID string `json:"id" doc:"As text."`
 }
 
 // UserRef names a user.
@@ -68,12 +73,12 @@ type Reconcile struct {
 }
 
 type entriesInput struct {
-	tenantPath
-	pageInput
+	TenantPath
+	PageInput
 	Adapter     string    `query:"adapter" doc:"Only this adapter's."`
 	State       string    `query:"state" doc:"Only these states, separated by commas: in_flight, queued, unknown, logged, failed."`
 	Contact     string    `query:"contact" doc:"Only those of the contact with this id."`
-	ContactType *string   `query:"contactType" doc:"Only those of contacts of this type."`
+	ContactType string    `query:"contactType" doc:"Only those of contacts of this type."`
 	MessageID   string    `query:"messageId" doc:"Only those with this message."`
 	User        string    `query:"user" doc:"Only this user's."`
 	Since       timeParam `query:"since" doc:"Only those created then or later, RFC 3339."`
@@ -172,7 +177,7 @@ func moment(faults *strictjson.Faults, at string, text timeParam) time.Time {
 	return t
 }
 
-func (a *API) getMessageLog(ctx context.Context, _ *request, in *entryPath) (*entryOutput, error) {
+func (a *API) getMessageLog(ctx context.Context, _ *request, in *EntryPath) (*entryOutput, error) {
 	e, err := a.deps.Ledger.Entry(ctx, in.Tenant, in.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		if _, err := a.deps.Directory.Tenant(in.Tenant); err != nil {
@@ -196,12 +201,12 @@ func viewEntry(e ledger.Entry) Entry {
 	out := Entry{
 		ID: e.ID, State: string(e.State), Adapter: AdapterRef{e.Adapter, e.Version},
 		User: UserRef{e.UserID}, Contact: ContactRef{e.ContactID, e.ContactType, e.Account},
-		LogID: textOrNull(e.LogID), LogURL: textOrNull(e.LogURL), Messages: e.Messages, Attempts: e.Attempts,
+		LogID: textOrNull(e.LogID), LogURL: textOrNull(e.LogURL), Messages: []MessageRef{}, Attempts: e.Attempts,
 		CreatedAt: e.CreatedAt.UTC(), UpdatedAt: e.UpdatedAt.UTC(), ForgottenAt: timeOrNull(e.ForgottenAt),
 		StrayIDs: e.StrayIDs, Vanished: e.Vanished, ReturnMessage: returnMessage(e.Return),
 	}
-	if out.Messages == nil {
-		out.Messages = []string{}
+	for _, id := range e.Messages {
+		out.Messages = append(out.Messages, MessageRef{id})
 	}
 	switch e.State {
 	case ledger.Queued:

@@ -10,24 +10,36 @@ import (
 	"github.com/patchbay-crm/patchbay/host/relay"
 )
 
-type tenantPath struct {
-	Tenant string `path:"tenant" doc:"The tenant's id." pattern:"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"`
-}
+// The parameters that several routes share. They are exported because huma looks
+// into exported embedded types only.
+type (
+	// TenantPath names the tenant in the path.
+	TenantPath struct {
+		Tenant string `path:"tenant" doc:"The tenant's id." pattern:"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"`
+	}
 
-type adapterPath struct {
-	Adapter string `path:"adapter" doc:"The adapter's name." pattern:"^[a-z][a-z0-9-]{0,39}$"`
-}
+	// AdapterPath names the adapter in the path.
+	AdapterPath struct {
+		Adapter string `path:"adapter" doc:"The adapter's name." pattern:"^[a-z][a-z0-9-]{0,39}$"`
+	}
+
+	// WaitHeader documents Prefer; waitOf reads it.
+	WaitHeader struct {
+		Prefer string `header:"Prefer" doc:"wait=N: answer within N seconds, at most the host's own limit. Default: the adapter's call timeout. respond-async is not honoured in this version."`
+	}
+
+	// EntryPath names a ledger entry in the path.
+	EntryPath struct {
+		TenantPath
+		ID string `path:"id" doc:"The ledger entry's id, a ULID."`
+	}
+)
 
 // addInput are the parameters of addMessageLog.
 type addInput struct {
-	tenantPath
-	adapterPath
-	waitHeader
-}
-
-// waitHeader documents Prefer; waitOf reads it.
-type waitHeader struct {
-	Prefer string `header:"Prefer" doc:"wait=N: answer within N seconds, at most the host's own limit. Default: the adapter's call timeout. respond-async is not honoured in this version."`
+	TenantPath
+	AdapterPath
+	WaitHeader
 }
 
 // MessageLog is the answer to addMessageLog: it speaks of the entry created now,

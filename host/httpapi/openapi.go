@@ -140,6 +140,16 @@ func finishSpec(spec *huma.OpenAPI) ([]byte, error) {
 	for _, c := range fault.Codes() {
 		code.Enum = append(code.Enum, string(c))
 	}
+	for _, schema := range spec.Components.Schemas.Map() {
+		for _, property := range schema.Properties {
+			if property.Type == "array" {
+				property.Nullable = false // no list of ours is ever null
+			}
+			if property.Nullable && len(property.Enum) > 0 {
+				property.Enum = append(property.Enum, nil) // an enum has to list null too
+			}
+		}
+	}
 	out, err := json.Marshal(spec)
 	if err != nil {
 		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)

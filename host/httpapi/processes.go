@@ -24,7 +24,7 @@ type ProcessStatus struct {
 	Cause       string     `json:"cause,omitempty" doc:"Why it does not serve."`
 	Remedy      string     `json:"remedy,omitempty" doc:"What to do about it."`
 	Detail      string     `json:"detail,omitempty" doc:"What was found."`
-	NextStartAt *time.Time `json:"nextStartAt" doc:"When it is started again, of a process in backoff or quarantine."`
+	NextStartAt *time.Time `json:"nextStart" doc:"When it is started again, of a process in backoff or quarantine."`
 	InFlight    int        `json:"inFlight" doc:"Calls that it works on."`
 	Waiting     int        `json:"waiting" doc:"Calls that wait for it."`
 	Serving     bool       `json:"serving" doc:"Whether calls are sent to it."`

@@ -9,14 +9,9 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk"
 )
 
-type entryPath struct {
-	tenantPath
-	ID string `path:"id" doc:"The ledger entry's id, a ULID."`
-}
-
 type retryInput struct {
-	entryPath
-	waitHeader
+	EntryPath
+	WaitHeader
 }
 
 type entryOutput struct{ Body Entry }
@@ -49,7 +44,7 @@ func (a *API) retryMessageLog(ctx context.Context, rq *request, in *retryInput) 
 	return answer(in.Tenant, res, applied), nil
 }
 
-func (a *API) resolveMessageLog(ctx context.Context, rq *request, in *entryPath) (*entryOutput, error) {
+func (a *API) resolveMessageLog(ctx context.Context, rq *request, in *EntryPath) (*entryOutput, error) {
 	if _, err := rq.object(); err != nil {
 		return nil, err
 	}
@@ -66,7 +61,7 @@ func (a *API) resolveMessageLog(ctx context.Context, rq *request, in *entryPath)
 	return &entryOutput{viewEntry(e)}, nil
 }
 
-func (a *API) forgetMessageLog(ctx context.Context, _ *request, in *entryPath) (*entryOutput, error) {
+func (a *API) forgetMessageLog(ctx context.Context, _ *request, in *EntryPath) (*entryOutput, error) {
 	e, err := a.deps.Relay.Forget(ctx, in.Tenant, in.ID)
 	if err != nil {
 		return nil, err

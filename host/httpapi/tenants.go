@@ -27,7 +27,7 @@ type tenantOutput struct {
 type tenantsOutput struct{ Body page[Tenant] }
 
 type deleteTenantInput struct {
-	tenantPath
+	TenantPath
 	Force boolParam `query:"force" doc:"Delete it although entries of its ledger are not settled."`
 }
 
@@ -59,7 +59,7 @@ func viewTenant(t tenant.Tenant) Tenant {
 	return Tenant{t.ID, t.DisplayName, textOrNull(t.Timezone), t.CreatedAt.UTC()}
 }
 
-func (a *API) putTenant(ctx context.Context, rq *request, in *tenantPath) (*tenantOutput, error) {
+func (a *API) putTenant(ctx context.Context, rq *request, in *TenantPath) (*tenantOutput, error) {
 	body, err := rq.object()
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (a *API) putTenant(ctx context.Context, rq *request, in *tenantPath) (*tena
 	return out, nil
 }
 
-func (a *API) patchTenant(ctx context.Context, rq *request, in *tenantPath) (*tenantOutput, error) {
+func (a *API) patchTenant(ctx context.Context, rq *request, in *TenantPath) (*tenantOutput, error) {
 	body, err := rq.object()
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (a *API) patchTenant(ctx context.Context, rq *request, in *tenantPath) (*te
 	return &tenantOutput{Status: http.StatusOK, Body: viewTenant(t)}, nil
 }
 
-func (a *API) getTenant(_ context.Context, _ *request, in *tenantPath) (*tenantOutput, error) {
+func (a *API) getTenant(_ context.Context, _ *request, in *TenantPath) (*tenantOutput, error) {
 	t, err := a.deps.Directory.Tenant(in.Tenant)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (a *API) deleteTenant(ctx context.Context, _ *request, in *deleteTenantInpu
 	return &nothing{}, a.deps.Directory.DeleteTenant(ctx, in.Tenant, in.Force == "true")
 }
 
-func (a *API) listTenants(_ context.Context, _ *request, in *pageInput) (*tenantsOutput, error) {
+func (a *API) listTenants(_ context.Context, _ *request, in *PageInput) (*tenantsOutput, error) {
 	var faults strictjson.Faults
 	after, limit := in.read(&faults)
 	if err := invalid(faults); err != nil {

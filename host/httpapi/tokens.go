@@ -28,7 +28,7 @@ type newTokenOutput struct{ Body NewToken }
 type tokensOutput struct{ Body page[Token] }
 
 type tokenPath struct {
-	tenantPath
+	TenantPath
 	ID string `path:"id" doc:"The token's id."`
 }
 
@@ -51,7 +51,7 @@ func (a *API) tokenRoutes() {
 	}, a.revokeToken)
 }
 
-func (a *API) createToken(ctx context.Context, rq *request, in *tenantPath) (*newTokenOutput, error) {
+func (a *API) createToken(ctx context.Context, rq *request, in *TenantPath) (*newTokenOutput, error) {
 	body, err := rq.object()
 	if err != nil {
 		return nil, err
