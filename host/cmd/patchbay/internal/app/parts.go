@@ -186,7 +186,7 @@ func (h *Host) openAPI(ctx context.Context, p *parts) error {
 	}, httpapi.Deps{
 		Relay: p.relay, Directory: p.directory, Catalog: p.catalog, Ledger: p.store,
 		Processes: p.processes, Log: h.log,
-		Collectors: []prometheus.Collector{&collector{fleet: p.fleet, ledger: p.store, log: h.log}},
+		Collectors: []prometheus.Collector{&collector{ledger: p.store, log: h.log}},
 	}); err != nil {
 		return err
 	}

@@ -309,7 +309,7 @@ func (a *app) adapterCrashes() *cobra.Command {
 		Long:    "Lists the newest crashes of an adapter, with how each ended and what the host did. --json adds the last lines of standard error and the request ids in flight.",
 		Example: "  patchbay adapter crashes examplecrm\n  patchbay adapter crashes examplecrm --json | jq '.items[0].stderr'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return printList(a, cmd, pathOf("v1", "adapters", args[0], "crashes"), nil, 0,
+			return printList(a, cmd, pathOf("v1", "adapters", args[0], "crashes"), nil, unpaged,
 				[]string{"TIME", "VERSION", "PID", "CAUSE", "ENDED BY", "UPTIME", "IN FLIGHT", "DECISION", "LAST LINE"}, func(c crash) []string {
 					last := ""
 					if len(c.Stderr) > 0 {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"mime"
 	"net"
 	"net/http"
@@ -124,9 +126,7 @@ func (c *client) build(ctx context.Context, r request) (*http.Request, error) {
 		return nil, fmt.Errorf("write the request: %w", err)
 	}
 	req.GetBody = nil // net/http must not send anything twice by itself
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, r.header)
 	if r.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -168,10 +168,17 @@ type page struct {
 // maxPage is the most items that the host puts into one page.
 const maxPage = 500
 
+// unpaged is the limit of a list that the host does not cut into pages.
+const unpaged = math.MinInt
+
 // list collects up to limit items of a list, page by page; 0 collects all.
 // NextCursor is set when there are more.
 func (c *client) list(ctx context.Context, path string, query url.Values, limit int) (page, error) {
 	all := page{Items: []json.RawMessage{}}
+	if limit == unpaged {
+		_, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &all)
+		return all, err
+	}
 	if query == nil {
 		query = url.Values{}
 	}

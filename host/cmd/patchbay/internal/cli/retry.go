@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -220,10 +222,7 @@ func (a *app) settle(cmd *cobra.Command, c *client, tenant string, verdicts []ve
 	var answers []json.RawMessage
 	worst, done := ExitOK, 0
 	for _, v := range verdicts {
-		body := &object{names: append([]string(nil), auth.names...), values: map[string]json.RawMessage{}}
-		for name, value := range auth.values {
-			body.values[name] = value
-		}
+		body := &object{names: slices.Clone(auth.names), values: maps.Clone(auth.values)}
 		if v.logID == "" {
 			body.set("notLogged", json.RawMessage("true"))
 		} else {

@@ -121,7 +121,7 @@ func limitFlag(cmd *cobra.Command, limit *int) {
 
 // printList fetches a list and prints it.
 func printList[T any](a *app, cmd *cobra.Command, path string, query url.Values, limit int, headings []string, row func(T) []string) error {
-	if limit < 0 {
+	if limit < 0 && limit != unpaged {
 		return usagef("--limit must not be negative")
 	}
 	c, err := a.connect()

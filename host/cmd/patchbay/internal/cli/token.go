@@ -68,7 +68,7 @@ token cannot be shown again.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "what the token is for")
+	cmd.Flags().StringVar(&name, "name", "cli", "what the token is for")
 	cmd.Flags().DurationVar(&lifetime, "expires-in", 0, "time until it expires, such as 720h (default never)")
 	return cmd
 }

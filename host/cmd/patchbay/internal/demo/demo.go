@@ -52,7 +52,7 @@ func run(ctx context.Context, executable string, out io.Writer, keep bool) (err 
 		return err
 	}
 	d.sayf("\nEverything holds, in %.1f s.\n", time.Since(began).Seconds())
-	d.where()
+	d.where(keep)
 	if keep {
 		d.sayf("\nLeft running; press Ctrl-C to end it.\n")
 		<-ctx.Done()
@@ -91,14 +91,18 @@ func (d *demo) okf(format string, args ...any) {
 }
 
 // where says where everything can be seen.
-func (d *demo) where() {
-	d.sayf("\nThe CRM's page          %s\n", d.crmURL)
-	d.sayf("The ledger              %s/v1/tenants/%s/message-logs\n", d.hostURL, tenantID)
-	d.sayf("                        patchbay message list --tenant %s --server %s --token @%s\n", tenantID, d.hostURL, d.tokenFile())
-	d.sayf("The API                 %s/openapi.json\n", d.hostURL)
-	d.sayf("The admin token         %s\n", d.tokenFile())
-	d.sayf("The host's log          %s\n", d.logFile())
-	d.sayf("To look around, run: make demo KEEP=1\n")
+func (d *demo) where(keep bool) {
+	d.sayf("\nWhere it can be seen")
+	if !keep {
+		d.sayf(" while it runs (make demo KEEP=1 leaves it running)")
+	}
+	d.sayf(":\n")
+	d.sayf("   the CRM's page     %s\n", d.crmURL)
+	d.sayf("   the ledger         patchbay message list --tenant %s --server %s --token @%s\n", tenantID, d.hostURL, d.tokenFile())
+	d.sayf("                      %s/v1/tenants/%s/message-logs\n", d.hostURL, tenantID)
+	d.sayf("   the API            %s/openapi.json\n", d.hostURL)
+	d.sayf("   the admin token    %s\n", d.tokenFile())
+	d.sayf("   the host's log     %s\n", d.logFile())
 }
 
 // tail shows the end of the host's log after a failure.
