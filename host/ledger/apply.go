@@ -27,13 +27,15 @@ func (r Result) Changed() bool { return r.Outcome == Applied || r.Outcome == Str
 // Apply says what the event makes of the entry at that time of the store's clock.
 // rows is read only when NeedsRows says so.
 func Apply(e Entry, ev Event, now time.Time, rows RowState) Result {
-	from := e.State
+	before := e
 	r := ev.apply(&e, now, rows)
-	r.From = from
-	if r.Changed() {
-		e.UpdatedAt = now
-		r.ErasePayload = e.State == Logged && e.Audits == 0
+	r.From = before.State
+	if !r.Changed() {
+		r.Entry = before
+		return r
 	}
+	e.UpdatedAt = now
+	r.ErasePayload = e.State == Logged && e.Audits == 0
 	r.Entry = e
 	return r
 }
@@ -186,7 +188,8 @@ func (ev Found) audit(e *Entry, now time.Time) Result {
 	if e.Epoch != ev.Epoch {
 		return Result{}
 	}
-	e.ReconciledAt, e.Verdict, e.Vanished = now, "found", true
+	// A list that may be cut short cannot show that the record is gone.
+	e.ReconciledAt, e.Verdict, e.Vanished = now, "found", ev.Complete
 	for _, id := range ev.LogIDs {
 		if id == e.LogID {
 			e.Vanished = false
@@ -228,6 +231,12 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 		return e.bump()
 	}
 	if ev.Requeue || e.Async {
+		if e.Crashes >= poisonCrashes {
+			return e.fail(&Problem{
+				fault.PoisonMessage, fault.Permanent, fault.Host,
+				"the adapter's process died each time it was given these messages",
+			})
+		}
 		e.State, e.NextAt, e.UnsettledUntil = Queued, now, time.Time{}
 		return e.bump()
 	}
@@ -238,8 +247,12 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 }
 
 // askAgain schedules the next search: by the given wait, else by backoff, and in
-// any case once the entry settles.
+// any case once the entry settles. An entry that cannot be searched for waits for a
+// person.
 func (e *Entry) askAgain(now time.Time, wait time.Duration) {
+	if e.NextAt = (time.Time{}); !e.CanFind {
+		return
+	}
 	if wait <= 0 {
 		wait = e.findBackoff()
 		e.Finds++

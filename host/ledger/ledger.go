@@ -156,6 +156,10 @@ const (
 	auditAgainIn = 24 * time.Hour
 )
 
+// poisonCrashes is how many adapter deaths an entry may be in flight at before it
+// is not sent again by itself (rule 15).
+const poisonCrashes = 2
+
 // The waits between searches of one doubt.
 const (
 	findBackoffMin = 500 * time.Millisecond
@@ -201,7 +205,7 @@ func (e *Entry) doubt(p *Problem, now time.Time) {
 func (e *Entry) log(id string, now time.Time) {
 	e.State, e.LogID, e.Problem = Logged, id, nil
 	e.NextAt, e.Audits = time.Time{}, 0
-	e.StrayIDs = slices.DeleteFunc(e.StrayIDs, func(s string) bool { return s == id })
+	e.StrayIDs = slices.DeleteFunc(slices.Clone(e.StrayIDs), func(s string) bool { return s == id })
 	if e.CanFind && (e.Attempts > 1 || len(e.StrayIDs) > 0) {
 		e.Audits = auditsDue
 		e.NextAt = later(now, later(e.SettlesAt, e.UnsettledUntil))

@@ -23,8 +23,8 @@ func (r *Relay) search(ctx context.Context, e ledger.Entry, auth sdk.Secret, req
 		return r.reread(ctx, e)
 	}
 	defer r.endSearch(e.ID)
-	if e = r.reread(ctx, e); e.State != ledger.Unknown && e.State != ledger.Logged {
-		return e
+	if e = r.reread(ctx, e); e.State != ledger.Unknown && e.Audits == 0 {
+		return e // settled meanwhile
 	}
 	ev, err := r.ask(ctx, e, auth, requestID)
 	if err != nil {
