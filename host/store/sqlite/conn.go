@@ -56,6 +56,12 @@ func (c *conn) pragma(text string) error {
 	return err
 }
 
+// written returns how many pages were written since the last call.
+func (c *conn) written() (int, error) {
+	n, _, err := c.conn.(sqlite.DBStatus).Status(sqlite.DBStatusCacheWrite, true)
+	return n, err
+}
+
 // stmt is a prepared statement of the writer's connection.
 type stmt struct {
 	stmt  driver.Stmt
@@ -112,10 +118,4 @@ func code(err error) int {
 		return coded.Code()
 	}
 	return 0
-}
-
-// discard closes a statement that is needed once. It was the last one prepared.
-func (c *conn) discard(s *stmt) {
-	c.stmts = c.stmts[:len(c.stmts)-1]
-	_ = s.stmt.Close() // repeats the error of the statement's last run
 }

@@ -20,17 +20,20 @@ var migrations embed.FS
 const applicationID = 0x50617463
 
 // busyTimeout is how long a connection waits for a lock, in milliseconds. Only
-// checkpoints and readers ever meet; it covers a stalled disk.
-const busyTimeout = "_pragma=busy_timeout(5000)"
+// readers and a checkpoint that waits for them ever meet.
+const busyTimeout = "_pragma=busy_timeout(2000)"
 
 // dsn names the file for the driver, with these parameters.
-func dsn(path, params string) string {
+func (c Config) dsn(path, params string) string {
+	if c.vfs != "" {
+		params += "&vfs=" + c.vfs
+	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + busyTimeout + "&" + params
 }
 
 // migrate brings the schema up to date, on a connection of its own.
-func migrate(ctx context.Context, path string) (err error) {
-	connector, err := sqlite.NewConnector(dsn(path, "_txlock=immediate&_pragma=synchronous(FULL)"))
+func migrate(ctx context.Context, path string, cfg Config) (err error) {
+	connector, err := sqlite.NewConnector(cfg.dsn(path, "_txlock=immediate&_pragma=synchronous(FULL)"))
 	if err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func checkOurs(ctx context.Context, db *sql.DB) error {
 	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return fmt.Errorf("read its tables: %w", err)
 	}
-	if id != applicationID && tables > 0 && !begun(ctx, db) {
+	if id != applicationID && (id != 0 || tables > 0 && !begun(ctx, db)) {
 		return errors.New("it is a database of another program")
 	}
 	var mode string
@@ -95,13 +98,13 @@ func begun(ctx context.Context, db *sql.DB) bool {
 }
 
 // openReads opens the pool of reading connections.
-func openReads(path string, n int) (*sql.DB, error) {
-	connector, err := sqlite.NewConnector(dsn(path, "_pragma=foreign_keys(1)&_query_only=1"))
+func openReads(path string, cfg Config) (*sql.DB, error) {
+	connector, err := sqlite.NewConnector(cfg.dsn(path, "_query_only=1"))
 	if err != nil {
 		return nil, err
 	}
 	db := sql.OpenDB(connector)
-	db.SetMaxOpenConns(n)
-	db.SetMaxIdleConns(n)
+	db.SetMaxOpenConns(cfg.Readers)
+	db.SetMaxIdleConns(cfg.Readers)
 	return db, nil
 }

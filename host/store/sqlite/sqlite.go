@@ -19,14 +19,19 @@
 // Writes run under no caller's context. A caller whose context ends while his
 // write waits takes it back; once it was taken up, he waits for its outcome.
 //
-// # When a commit fails
+// # The log
+//
+// A commit is appended to SQLite's write-ahead log. Now and then, after its
+// callers were answered, the writer moves what the log holds into the database
+// file, so that the log begins anew.
 //
 // A failed fsync leaves two doubts: whether the commit will be there after a
-// power loss, and whether earlier lazy ones will. The writer settles both by
-// moving the whole log into the database file and cutting it off. Where that
-// succeeds, the failed commit surely did not take place. Where it fails too,
-// callers are told store.ErrUncertain, and the writer tries again before it
-// writes anything else; until then writes fail with the cause, surely unwritten.
+// power loss, and whether earlier lazy ones will; a hole in the log would hide
+// everything behind it. The writer settles both by moving the whole log into the
+// database file and cutting it off. Where that succeeds, the failed commit surely
+// did not take place. Where it fails too, callers are told store.ErrUncertain,
+// and the writer tries again before it writes anything else; until then writes
+// fail with the cause, surely unwritten.
 //
 // # Reading
 //
@@ -40,6 +45,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,13 +64,12 @@ type Config struct {
 	// Readers is the most connections used for reading; 4 by default.
 	Readers int
 
-	hooks hooks
-}
+	// Log takes the failures that no caller is told of; by default none are kept.
+	Log *slog.Logger
 
-// hooks let this package's tests break what cannot be broken from outside.
-type hooks struct {
-	commit func(commit func() error) error
-	mend   func(mend func() error) error
+	// vfs names the file system that SQLite uses: this package's tests have one
+	// that breaks.
+	vfs string
 }
 
 func (c Config) withDefaults() Config {
@@ -72,11 +77,8 @@ func (c Config) withDefaults() Config {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	if c.hooks.commit == nil {
-		c.hooks.commit = func(commit func() error) error { return commit() }
-	}
-	if c.hooks.mend == nil {
-		c.hooks.mend = func(mend func() error) error { return mend() }
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
@@ -142,10 +144,10 @@ func open(ctx context.Context, cfg Config) (_ *DB, err error) {
 	if err := makeFile(path); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, path); err != nil {
+	if err := migrate(ctx, path, cfg); err != nil {
 		return nil, err
 	}
-	if db.reads, err = openReads(path, cfg.Readers); err != nil {
+	if db.reads, err = openReads(path, cfg); err != nil {
 		return nil, err
 	}
 	if db.writer, err = newWriter(ctx, path, cfg); err != nil {

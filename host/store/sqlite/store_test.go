@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"errors"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -43,4 +46,30 @@ func TestStore(t *testing.T) {
 			},
 		}
 	})
+}
+
+// parallel runs f in n goroutines and waits for all.
+func parallel(n int, f func()) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(f)
+	}
+	all.Wait()
+}
+
+// wantErr wants the error to be one of these.
+func wantErr(t testing.TB, what string, err error, want ...error) {
+	t.Helper()
+	if !slices.ContainsFunc(want, func(w error) bool { return errors.Is(err, w) }) {
+		t.Errorf("%s: error %v, want one of %v", what, err, want)
+	}
+}
+
+// inWriter runs f in a lazy write that writes nothing.
+func inWriter(t testing.TB, db *DB, f func(w *writer)) {
+	t.Helper()
+	wantErr(t, "write", db.writer.submit(t.Context(), true, func(*tx) error {
+		f(db.writer)
+		return nil
+	}), nil)
 }

@@ -51,21 +51,22 @@ type writer struct {
 	closing  chan struct{}
 	ended    chan struct{}
 	stopOnce sync.Once
-	hooks    hooks
 
 	// ---
-	conn    *conn
-	tx      *tx
-	begin   *stmt
-	commit  *stmt
-	abort   *stmt
-	synced  bool // what the connection's synchronous pragma is set to
-	unclear error
+	conn   *conn
+	tx     *tx
+	begin  *stmt
+	commit *stmt
+	abort  *stmt
+	log    *log
 }
 
 func newWriter(ctx context.Context, path string, cfg Config) (_ *writer, err error) {
-	c, err := connect(ctx, dsn(path,
-		"_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16384)&_pragma=journal_size_limit(67108864)"))
+	// Checkpoints are log's. The last parameter is of Apple's systems, where an
+	// fsync without it leaves data in the disk's cache.
+	c, err := connect(ctx, cfg.dsn(path, "_pragma=synchronous(FULL)&_pragma=cache_size(-16384)&"+
+		"_pragma=wal_autocheckpoint(0)&_pragma=journal_size_limit(67108864)&"+
+		"_pragma=fullfsync(1)&_pragma=checkpoint_fullfsync(1)"))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func newWriter(ctx context.Context, path string, cfg Config) (_ *writer, err err
 	}()
 	w := &writer{
 		queue: make(chan *write, maxQueue), closing: make(chan struct{}), ended: make(chan struct{}),
-		hooks: cfg.hooks, conn: c, synced: true,
+		conn: c,
 	}
 	for into, query := range map[**stmt]string{
 		&w.begin: "BEGIN IMMEDIATE", &w.commit: "COMMIT", &w.abort: "ROLLBACK",
@@ -84,6 +85,9 @@ func newWriter(ctx context.Context, path string, cfg Config) (_ *writer, err err
 		if *into, err = c.prepare(query); err != nil {
 			return nil, err
 		}
+	}
+	if w.log, err = newLog(c, cfg.Log); err != nil {
+		return nil, err
 	}
 	if w.tx, err = newTx(c, cfg.Clock); err != nil {
 		return nil, err
@@ -149,6 +153,7 @@ func (w *writer) run() {
 			batch = w.collect(append(batch[:0], job))
 			w.writeAll(batch)
 			clear(batch)
+			w.log.tidy() // while the callers are busy with their answers
 		}
 	}
 }
@@ -233,20 +238,11 @@ func fail(batch []*write, err error) {
 
 // start begins a transaction that is fsynced when it is to be durable.
 func (w *writer) start(durable bool) error {
-	if w.unclear != nil {
-		if err := w.mend(); err != nil {
-			return errors.Join(fmt.Errorf("an earlier commit is not settled: %w", w.unclear), err)
-		}
+	if err := w.log.sound(); err != nil {
+		return err
 	}
-	if durable != w.synced {
-		level := "NORMAL"
-		if durable {
-			level = "FULL"
-		}
-		if err := w.conn.pragma("synchronous = " + level); err != nil {
-			return err
-		}
-		w.synced = durable
+	if err := w.log.sync(durable); err != nil {
+		return err
 	}
 	_, err := w.begin.run()
 	return err
@@ -275,20 +271,16 @@ func (w *writer) rollback() {
 // end commits. Its error is store.ErrUncertain unless the transaction surely did
 // not take place.
 func (w *writer) end() error {
-	err := w.hooks.commit(func() error {
-		_, err := w.commit.run()
-		return err
-	})
+	_, err := w.commit.run()
 	if err == nil {
 		return nil
 	}
 	w.rollback()
-	if !reachedDisk(err) {
-		return fmt.Errorf("commit: %w", err)
-	}
-	w.unclear = err
-	if mending := w.mend(); mending != nil {
-		return fmt.Errorf("commit: %w: %w: %w", store.ErrUncertain, err, mending)
+	if reachedDisk(err) {
+		w.log.doubt(err)
+		if mending := w.log.sound(); mending != nil {
+			return fmt.Errorf("commit: %w: %w", store.ErrUncertain, mending)
+		}
 	}
 	return fmt.Errorf("commit: %w", err)
 }
@@ -303,29 +295,4 @@ func reachedDisk(err error) bool {
 	default:
 		return true
 	}
-}
-
-// mend settles a commit whose fsync failed: it moves the log into the database
-// file, fsyncs that, and cuts off the log with whatever is left of the commit.
-func (w *writer) mend() error {
-	err := w.hooks.mend(func() error {
-		checkpoint, err := w.conn.prepare("PRAGMA wal_checkpoint(TRUNCATE)")
-		if err != nil {
-			return err
-		}
-		defer w.conn.discard(checkpoint)
-		row, err := checkpoint.first()
-		if err != nil {
-			return err
-		}
-		if busy, ok := row[0].(int64); !ok || busy != 0 {
-			return errors.New("a reader is in the way")
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("settle the log: %w", err)
-	}
-	w.unclear = nil
-	return nil
 }

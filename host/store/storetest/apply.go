@@ -289,7 +289,7 @@ func applyKeepsFields(t *testing.T, f *fixture) {
 		Return: &ledger.ReturnMessage{Message: "naïve ☎", MessageType: "warning", TTLMillis: 1 << 40},
 	})
 	step(ledger.Found{Epoch: e.Epoch, LogIDs: []string{"log-2", "log-3"}})
-	step(ledger.Found{Epoch: e.Epoch, LogIDs: []string{"log-2"}})
+	step(ledger.Found{Epoch: e.Epoch, LogIDs: []string{"log-2"}, Complete: true})
 	step(ledger.Forget{})
 	if !e.Vanished || len(e.StrayIDs) != 2 || e.Crashes != 1 || e.Attempts != 2 || e.Return == nil {
 		t.Errorf("entry at the end: %+v", e)
