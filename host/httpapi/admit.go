@@ -29,15 +29,34 @@ const (
 	adminOnly
 )
 
-// admit lets a request in to its route, or says why not. It takes a place in
-// flight, which the caller gives back with leave, even after a refusal.
-func (a *API) admit(rq *request, r *route) error {
-	if a.inFlight.Add(1) > int64(a.cfg.MaxInFlight) {
-		return &fault.Error{Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second}
-	}
+// enter takes a place in flight, which leave gives back, or says why there is
+// none.
+func (a *API) enter(rq *request) error {
+	count := a.inFlight.Add(1)
 	if a.draining.Load() {
+		a.leave()
+		rq.w.Header().Set("Connection", "close")
 		return &fault.Error{Code: fault.ShuttingDown, Class: fault.Retryable, RetryAfter: time.Second}
 	}
+	if count > int64(a.cfg.MaxInFlight) {
+		a.leave()
+		return &fault.Error{Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second}
+	}
+	return nil
+}
+
+// leave gives a place in flight back.
+func (a *API) leave() {
+	if a.inFlight.Add(-1) == 0 && a.draining.Load() {
+		select {
+		case a.idle <- struct{}{}:
+		default: // Serve was told already
+		}
+	}
+}
+
+// admit lets a request in to its route, or says why not.
+func (a *API) admit(rq *request, r *route) error {
 	if err := a.authorize(rq, r); err != nil {
 		return err
 	}
@@ -46,8 +65,6 @@ func (a *API) admit(rq *request, r *route) error {
 	}
 	return a.readBody(rq, r)
 }
-
-func (a *API) leave() { a.inFlight.Add(-1) }
 
 // authorize checks the token and what it opens. A tenant's token gets the same
 // answer for every other tenant, whether it exists or not.

@@ -25,6 +25,7 @@ type API struct {
 	spec     []byte // the OpenAPI document
 	inFlight atomic.Int64
 	draining atomic.Bool
+	idle     chan struct{} // the last request in flight has left while draining
 }
 
 // New returns the API, or every fault of cfg and deps at once.
@@ -32,7 +33,7 @@ func New(cfg Config, deps Deps) (*API, error) {
 	if err := errors.Join(cfg.validate(), deps.validate()); err != nil {
 		return nil, fmt.Errorf("configure the HTTP API: %w", err)
 	}
-	a := &API{cfg: cfg.withDefaults(), deps: deps.withDefaults(), mux: http.NewServeMux()}
+	a := &API{cfg: cfg.withDefaults(), deps: deps.withDefaults(), mux: http.NewServeMux(), idle: make(chan struct{}, 1)}
 	a.huma = humago.New(marker{a.mux}, humaConfig(a.cfg.Version))
 	var err error
 	if a.metrics, err = newMetrics(a.deps); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -97,24 +98,19 @@ func (a *API) describe(r *route) {
 		headers := map[string]*huma.Param{"X-Request-Id": {
 			Description: "The caller's own, if it sent a sane one.", Schema: &huma.Schema{Type: "string"},
 		}}
-		for name, header := range response.Headers {
-			headers[name] = header
-		}
+		maps.Copy(headers, response.Headers)
 		response.Headers = headers
 	}
 }
 
 func problemHeaders(status int) map[string]*huma.Param {
-	switch status {
-	case http.StatusUnauthorized:
-		return map[string]*huma.Param{"WWW-Authenticate": {Schema: &huma.Schema{Type: "string"}}}
-	case http.StatusConflict, http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return map[string]*huma.Param{"Retry-After": {
-			Description: "Seconds, when known.", Schema: &huma.Schema{Type: "integer"},
-		}}
-	default:
-		return nil
+	headers := map[string]*huma.Param{"Retry-After": {
+		Description: "Seconds, when it is known.", Schema: &huma.Schema{Type: "integer"},
+	}}
+	if status == http.StatusUnauthorized {
+		headers["WWW-Authenticate"] = &huma.Param{Schema: &huma.Schema{Type: "string"}}
 	}
+	return headers
 }
 
 // operation returns the operation of a route, which must be there.

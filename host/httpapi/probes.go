@@ -33,11 +33,9 @@ func (a *API) openRoutes() {
 	}, health, nil, a.healthz)
 	open(a, route{
 		method: http.MethodGet, path: "/readyz", id: "readyz", tag: "Host", status: http.StatusOK,
+		also:    []int{http.StatusServiceUnavailable},
 		summary: "Whether calls should be sent to this host; 503 while it starts or stops",
 	}, health, nil, a.readyz)
-	operation(a.huma.OpenAPI(), http.MethodGet, "/readyz").Responses["503"] = &huma.Response{
-		Description: "Not now.", Content: health,
-	}
 	text := &huma.Schema{Type: "string"}
 	open(a, route{
 		method: http.MethodGet, path: "/metrics", id: "metrics", tag: "Host", status: http.StatusOK,

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -83,6 +84,9 @@ func register[I, O any](a *API, r route, handle handler[I, O]) {
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		rq := from(ctx)
+		if err := a.enter(rq); err != nil {
+			return nil, a.problem(rq, err)
+		}
 		defer a.leave()
 		if err := a.admit(rq, &r); err != nil {
 			return nil, a.problem(rq, err)
@@ -96,14 +100,16 @@ func register[I, O any](a *API, r route, handle handler[I, O]) {
 	a.describe(&r)
 }
 
-// open adds a route that needs no token and answers by itself. describe tells the
-// document what it answers with on success.
+// open adds a route that needs no token and answers by itself, with media.
 func open(a *API, r route, media map[string]*huma.MediaType, params []*huma.Param, handle http.HandlerFunc) {
 	marker{a.mux}.HandleFunc(r.method+" "+r.path, handle)
+	responses := map[string]*huma.Response{}
+	for _, status := range append([]int{r.status}, r.also...) {
+		responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: media}
+	}
 	a.huma.OpenAPI().AddOperation(&huma.Operation{
 		OperationID: r.id, Method: r.method, Path: r.path, Summary: r.summary, Description: r.detail,
-		Tags: []string{r.tag}, Parameters: params,
-		Responses: map[string]*huma.Response{"200": {Description: http.StatusText(http.StatusOK), Content: media}},
+		Tags: []string{r.tag}, Parameters: params, Responses: responses,
 	})
 	a.describe(&r)
 }

@@ -44,10 +44,28 @@ func (a *API) Serve(ctx context.Context, listener net.Listener) error {
 	a.deps.Log.Info("HTTP edge draining", "in_flight", a.inFlight.Load())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
 	defer cancel()
-	err := server.Shutdown(grace)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("drain HTTP: %d requests were cut off: %w", a.inFlight.Load(), err), server.Close())
+	return a.drain(grace, server, listener, failed)
+}
+
+// drain closes the listener, waits for the requests in flight, and closes the
+// connections. http.Server.Shutdown comes last: from then on the server drops
+// what arrives on open connections without an answer.
+func (a *API) drain(grace context.Context, server *http.Server, listener net.Listener, failed <-chan error) error {
+	closed := listener.Close()
+	<-failed // it says that the listener was closed
+	for waiting := true; waiting && a.inFlight.Load() > 0; {
+		select {
+		case <-a.idle:
+		case <-grace.Done():
+			waiting = false
+		}
 	}
-	<-failed // http.ErrServerClosed
-	return err
+	left := a.inFlight.Load()
+	if err := server.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("drain HTTP: %d requests were cut off: %w", left, err), server.Close(), closed)
+	}
+	if closed != nil {
+		return fmt.Errorf("close the HTTP listener: %w", closed)
+	}
+	return nil
 }

@@ -183,14 +183,31 @@ func turned(data []byte) []byte {
 
 // lockedBuffer is a log that several goroutines write.
 type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	wrote sync.Cond
+}
+
+func newLog() *lockedBuffer {
+	b := &lockedBuffer{}
+	b.wrote.L = &b.mu
+	return b
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.wrote.Broadcast()
 	return b.buf.Write(p)
+}
+
+// waitFor waits until the log has the text.
+func (b *lockedBuffer) waitFor(text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !strings.Contains(b.buf.String(), text) {
+		b.wrote.Wait()
+	}
 }
 
 func (b *lockedBuffer) String() string {
@@ -221,7 +238,7 @@ type fixture struct {
 func setup(t testing.TB, edit ...func(*httpapi.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, relay: &fakeRelay{}, ledger: &fakeLedger{}, processes: &fakeProcesses{}, logs: &lockedBuffer{},
+		t: t, relay: &fakeRelay{}, ledger: &fakeLedger{}, processes: &fakeProcesses{}, logs: newLog(),
 		catalog: &fakeCatalog{packages: []*catalog.Package{
 			pack(t, "crm", "1.1.0"), pack(t, "crm", "1.0.0"), pack(t, "idle", "2.0.0-beta.1"),
 		}},
