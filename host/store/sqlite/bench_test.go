@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchmarkCall(b *testing.B, callers int) {
-	db := openTest(b, Config{Path: filepath.Join(b.TempDir(), "ledger.db")})
+	db := openTemp(b)
 	payload := make([]byte, 2048)
 	next := atomic.Int64{}
 	b.ReportAllocs()

@@ -76,6 +76,12 @@ func (d *disk) set(change func(*disk)) {
 	change(d)
 }
 
+// synced returns how many fsyncs there were.
+func (d *disk) synced() (n int) {
+	d.set(func(d *disk) { n = d.syncs })
+	return n
+}
+
 // afterPowerLoss opens what is found when the power returns: survives says of each
 // change that was not fsynced whether it reached the disk.
 func (d *disk) afterPowerLoss(t *testing.T, survives func() bool) *DB {

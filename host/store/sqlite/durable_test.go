@@ -34,8 +34,12 @@ func claim(t testing.TB, db *DB, n int) ledger.Entry {
 }
 
 func tryClaim(t testing.TB, db *DB, n int) (ledger.Entry, error) {
-	got, err := db.Claim(t.Context(), store.Claim{Draft: draft(n), Timing: timing, Payload: make([]byte, 100)})
+	got, err := db.Claim(t.Context(), claimOf(n))
 	return got.Entry, err
+}
+
+func claimOf(n int) store.Claim {
+	return store.Claim{Draft: draft(n), Timing: timing, Payload: make([]byte, 100)}
 }
 
 func apply(t testing.TB, db *DB, n int, ev ledger.Event) ledger.Entry {
@@ -130,25 +134,24 @@ func TestOneFsyncPerCall(t *testing.T) {
 	t.Parallel()
 	d := newDisk(t)
 	db := openTest(t, d.config())
-	claim(t, db, 0) // the log's first page is fsynced by itself
+	n := 0
 	for name, step := range map[string]struct {
 		syncs int
-		call  func(n int)
+		event ledger.Event
 	}{
-		"log ID":         {1, func(n int) { apply(t, db, n, ledger.LogID{Epoch: 1, ID: "1"}) }},
-		"durable log ID": {2, func(n int) { apply(t, db, n, ledger.LogID{Epoch: 1, ID: "1", Durable: true}) }},
-		"failure":        {2, func(n int) { apply(t, db, n, ledger.Failure{Epoch: 1, Problem: rejected}) }},
-		"lost":           {1, func(n int) { apply(t, db, n, ledger.Lost{Epoch: 1, Problem: rejected}) }},
+		"log ID":         {1, ledger.LogID{Epoch: 1, ID: "1"}},
+		"durable log ID": {2, ledger.LogID{Epoch: 1, ID: "1", Durable: true}},
+		"failure":        {2, ledger.Failure{Epoch: 1, Problem: rejected}},
+		"lost":           {1, ledger.Lost{Epoch: 1, Problem: rejected}},
 	} {
-		before := d.syncs
-		n := 1 + before
-		claim(t, db, n)
-		step.call(n)
-		d.set(func(d *disk) {
-			if got := d.syncs - before; got != step.syncs {
-				t.Errorf("%s: %d fsyncs, want %d", name, got, step.syncs)
-			}
-		})
+		claim(t, db, n) // the log's first page is fsynced by itself
+		before := d.synced()
+		claim(t, db, n+1)
+		apply(t, db, n+1, step.event)
+		if got := d.synced() - before; got != step.syncs {
+			t.Errorf("%s: %d fsyncs, want %d", name, got, step.syncs)
+		}
+		n += 2
 	}
 }
 

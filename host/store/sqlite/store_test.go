@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -13,7 +14,23 @@ import (
 	"github.com/patchbay-crm/patchbay/host/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(childEnv); path != "" {
+		beChild(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// tempConfig is of a database in a directory of the test's own.
+func tempConfig(t testing.TB) Config {
+	t.Helper()
+	return Config{Path: filepath.Join(t.TempDir(), "ledger.db")}
+}
+
+func openTemp(t testing.TB) *DB {
+	t.Helper()
+	return openTest(t, tempConfig(t))
+}
 
 // openTest opens the database and closes it with the test.
 func openTest(t testing.TB, cfg Config) *DB {
