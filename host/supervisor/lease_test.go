@@ -291,3 +291,42 @@ func TestCondemnedProcessDiesWithinTheBound(t *testing.T) {
 		other.Release(false)
 	})
 }
+
+// TestWaitersOfASickProcess shows that those who wait for a place are turned away
+// when the process says that it cannot serve.
+func TestWaitersOfASickProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, Config{}, 1, &fakeLauncher{})
+		held := b.acquire(t, "held")
+		time.Sleep(time.Second)
+		b.launcher.last().feel(func(context.Context) (Health, error) { return Health{}, nil })
+		began := time.Now()
+		_, err := b.Acquire(t.Context(), "waits")
+		if fault.CodeOf(err) != fault.AdapterUnavailable || time.Since(began) != 4*time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		held.Release(true)
+	})
+}
+
+// TestLeaseGrantedTooLate shows that a lease is given back when the caller gave
+// up in the moment in which it was granted.
+func TestLeaseGrantedTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, Config{}, 1, &fakeLauncher{})
+		w := &waiter[*fakeProcess]{outcome: make(chan outcome[*fakeProcess], 1)}
+		b.mu.Lock()
+		place := b.waiting.PushBack(w)
+		b.settle()
+		b.mu.Unlock()
+		if st := b.Status(); st.InFlight != 1 {
+			t.Fatalf("status = %+v", st)
+		}
+		if err := b.abandon(place, w, context.DeadlineExceeded); fault.ClassOf(err) != fault.Retryable {
+			t.Errorf("err = %v", err)
+		}
+		if st := b.Status(); st.InFlight != 0 || st.Waiting != 0 {
+			t.Errorf("status = %+v", st)
+		}
+	})
+}

@@ -119,6 +119,53 @@ func TestProbationThatWorksForgetsEverything(t *testing.T) {
 	})
 }
 
+// TestBadStartsCountOnlyInARow has four bad starts, an answered call, and five
+// more.
+func TestBadStartsCountOnlyInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, Config{}, 1, &fakeLauncher{})
+		for i := range 10 {
+			if st := b.Status(); st.State == Backoff {
+				time.Sleep(time.Until(st.NextStart))
+			}
+			b.want(t, Ready)
+			if i == 4 {
+				b.answer(t)
+			}
+			b.crash(t)
+		}
+		if b.want(t, Quarantined); b.launcher.starts() != 10 {
+			t.Errorf("%d starts", b.launcher.starts())
+		}
+	})
+}
+
+// TestQuarantineAfterGoodTimesIsShort shows that an answered call resets the
+// length of the quarantine too.
+func TestQuarantineAfterGoodTimesIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		broken.Store(true)
+		l := &fakeLauncher{start: func(context.Context, int, *fakeProcess) error {
+			if broken.Load() {
+				return &StartError{Cause: MissingLibrary}
+			}
+			return nil
+		}}
+		b := run(t, Config{}, 1, l)
+		time.Sleep(time.Minute + 30*time.Second) // into the second quarantine
+		broken.Store(false)
+		time.Sleep(2 * time.Minute)
+		b.want(t, Ready)
+		b.answer(t)
+		broken.Store(true)
+		b.crash(t)
+		if st := b.want(t, Quarantined); st.NextStart.Sub(st.Since) != time.Minute {
+			t.Errorf("quarantine of %s", st.NextStart.Sub(st.Since))
+		}
+	})
+}
+
 func TestOneAnsweredCallResetsTheCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := run(t, Config{}, 1, &fakeLauncher{})
@@ -447,6 +494,22 @@ func TestShutdownDrainsThenStops(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestStartThatEndsAfterTheShutdown shows that a launcher that does not heed its
+// context leaves no process behind.
+func TestStartThatEndsAfterTheShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{start: func(context.Context, int, *fakeProcess) error { time.Sleep(3 * time.Second); return nil }}
+		b := run(t, Config{}, 1, l)
+		b.cancel()
+		synctest.Wait()
+		b.want(t, Draining)
+		b.finish(t)
+		if !l.last().asked.Load() {
+			t.Error("the process was not ended")
+		}
+	})
 }
 
 func TestCrashWhileDraining(t *testing.T) {
