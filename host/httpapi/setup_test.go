@@ -229,8 +229,6 @@ type fixture struct {
 	store     *memory.Store
 	logs      *lockedBuffer
 	ready     error
-	parse     sync.Once
-	spec      *spec
 	acme      string // acme's token
 	other     string // other's token
 }
@@ -370,12 +368,12 @@ func (f *fixture) do(method, path, token, body string, edit ...func(*http.Reques
 // answered so.
 func (f *fixture) documented(r *http.Request, got answered) {
 	f.t.Helper()
-	f.parse.Do(func() {
+	theSpec.once.Do(func() {
 		w := httptest.NewRecorder()
 		f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
-		f.spec = parseSpec(f.t, w.Body.Bytes())
+		theSpec.spec = parseSpec(f.t, w.Body.Bytes())
 	})
-	if err := f.spec.check(r, got); err != nil {
+	if err := theSpec.spec.check(r, got); err != nil {
 		f.t.Errorf("%s %s answered %d, and the OpenAPI document does not say so: %v\n%s",
 			r.Method, r.URL.Path, got.StatusCode, err, got.body)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -20,6 +21,16 @@ type spec struct {
 	doc      map[string]any
 	compiler *jsonschema.Compiler
 	paths    map[string]*regexp.Regexp
+
+	mu       sync.Mutex // guards compiler and compiled
+	compiled map[string]*jsonschema.Schema
+}
+
+// theSpec is the document of every API of these tests: they differ in nothing
+// that it shows. Parsing it once keeps the tests quick.
+var theSpec struct {
+	once sync.Once
+	spec *spec
 }
 
 var pathParam = regexp.MustCompile(`\\\{[a-z]+\\\}`)
@@ -30,7 +41,8 @@ func parseSpec(t testing.TB, raw []byte) *spec {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spec{doc: doc.(map[string]any), compiler: jsonschema.NewCompiler(), paths: map[string]*regexp.Regexp{}}
+	s := &spec{doc: doc.(map[string]any), compiler: jsonschema.NewCompiler(),
+		paths: map[string]*regexp.Regexp{}, compiled: map[string]*jsonschema.Schema{}}
 	if err := s.compiler.AddResource("openapi.json", doc); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +79,16 @@ func (s *spec) schema(names ...string) (*jsonschema.Schema, error) {
 	for _, name := range names {
 		pointer += "/" + strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 	}
-	return s.compiler.Compile("openapi.json#" + pointer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.compiled[pointer]; known != nil {
+		return known, nil
+	}
+	schema, err := s.compiler.Compile("openapi.json#" + pointer)
+	if err == nil {
+		s.compiled[pointer] = schema
+	}
+	return schema, err
 }
 
 // check says why the document does not allow the answer.
