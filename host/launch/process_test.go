@@ -66,7 +66,7 @@ func TestEnvironmentHoldsNothingOfTheHost(t *testing.T) {
 	}
 	for _, line := range []string{
 		"env PATCHBAY_EGRESS=*.example.com,b.example", "env PATCHBAY_ALLOW_PRIVATE=127.0.0.1", "env PATCHBAY_ADAPTER=scripted",
-		"env PATCHBAY_LIFELINE=stdin", "env ACME_LOG_LEVEL=debug", "dir " + spec.Dir, "group true",
+		"env PATCHBAY_LIFELINE=stdin", "env ACME_LOG_LEVEL=debug", "dir " + spec.Dir, "group true", "session true <nil>",
 		"args " + filepath.Base(spec.ExecutablePath) + " -v two words",
 	} {
 		if !slices.Contains(report, line) {

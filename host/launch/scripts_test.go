@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-crm/patchbay/sdk/sdktest"
 )
 
@@ -74,6 +76,8 @@ func report(path string) {
 	exe, _ := os.Readlink("/proc/self/exe")
 	fmt.Fprintln(&b, "exe", exe)
 	fmt.Fprintln(&b, "group", syscall.Getpgrp() == os.Getpid())
+	session, err := unix.Getsid(0)
+	fmt.Fprintln(&b, "session", session == os.Getpid(), err)
 	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
 		panic(err)
 	}
