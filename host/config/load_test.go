@@ -183,10 +183,14 @@ func TestFaults(t *testing.T) {
 		"env name":           {file: "adapters: {a: {env: {'A-B': c}}}\n", want: []string{"adapters.a.env.A-B: is no name"}},
 		"env value":          {file: "adapters: {a: {env: {A: [b]}}}\n", want: []string{"adapters.a.env.A: must be one value"}},
 		"private host":       {file: "adapters: {a: {allowPrivate: ['http://x']}}\n", want: []string{"adapters.a.allowPrivate: \"http://x\" is no IP address"}},
-		"numbers": {file: "adapters: {a: {limits: {memoryMiB: 1.5, cpus: NaN, concurrency: 0}, reconcile: {idempotentCreate: yes}}}\n",
-			want: []string{"limits.memoryMiB", "limits.cpus", "limits.concurrency", "reconcile.idempotentCreate: \"yes\" must be true or false"}},
-		"all at once": {file: "lisen: a\nmaxBody: x\nmaxWait: y\n", env: []string{"PATCHBAY_LOG_LEVEL=z"},
-			want: []string{"lisen", "maxBody", "maxWait", "logLevel"}},
+		"numbers": {
+			file: "adapters: {a: {limits: {memoryMiB: 1.5, cpus: NaN, concurrency: 0}, reconcile: {idempotentCreate: yes}}}\n",
+			want: []string{"limits.memoryMiB", "limits.cpus", "limits.concurrency", "reconcile.idempotentCreate: \"yes\" must be true or false"},
+		},
+		"all at once": {
+			file: "lisen: a\nmaxBody: x\nmaxWait: y\n", env: []string{"PATCHBAY_LOG_LEVEL=z"},
+			want: []string{"lisen", "maxBody", "maxWait", "logLevel"},
+		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -175,19 +175,22 @@ func adapterSettings() []Setting {
 
 // one makes a setting with one value.
 func one[T any](key, kind, def, description string, field func(*Config) *T, parse func(string) (T, error)) Setting {
-	return Setting{Key: key, Type: kind, Default: def, Description: description,
+	return Setting{
+		Key: key, Type: kind, Default: def, Description: description,
 		set: func(c *Config, values []string) error {
 			v, err := parse(cmp.Or(values...))
 			if err == nil {
 				*field(c) = v
 			}
 			return err
-		}}
+		},
+	}
 }
 
 // own makes a setting of an adapter that overrides its manifest.
 func own[T any](key, kind, description string, field func(*Adapter) **T, parse func(string) (T, error)) Setting {
-	return Setting{Key: "adapters.<name>." + key, Type: kind, Default: "the manifest's", Description: description,
+	return Setting{
+		Key: "adapters.<name>." + key, Type: kind, Default: "the manifest's", Description: description,
 		own: func(a *Adapter, values []string) error {
 			v, err := parse(cmp.Or(values...))
 			if err != nil {
@@ -196,7 +199,8 @@ func own[T any](key, kind, description string, field func(*Adapter) **T, parse f
 			var alone Adapter
 			*field(&alone), *field(a) = &v, &v
 			return rangeFault(alone.Overrides.Validate())
-		}}
+		},
+	}
 }
 
 // rangeFault returns what the manifest's own rules say against a value.

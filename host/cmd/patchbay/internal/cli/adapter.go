@@ -133,14 +133,14 @@ func (a *app) printAdapter(info adapterInfo) error {
 		return err
 	}
 	fmt.Fprintln(out)
-	rows = nil
-	for _, p := range info.Processes {
-		rows = append(rows, []string{
+	processes := make([][]string, len(info.Processes))
+	for i, p := range info.Processes {
+		processes[i] = []string{
 			p.Version, p.Tenant, p.State, number(p.Pid), moment(p.Since),
 			strconv.Itoa(p.Restarts), strconv.Itoa(p.InFlight), p.Cause, moment(p.NextStart),
-		})
+		}
 	}
-	if err := table(out, []string{"PROCESS", "TENANT", "STATE", "PID", "SINCE", "RESTARTS", "IN FLIGHT", "CAUSE", "NEXT START"}, rows); err != nil {
+	if err := table(out, []string{"PROCESS", "TENANT", "STATE", "PID", "SINCE", "RESTARTS", "IN FLIGHT", "CAUSE", "NEXT START"}, processes); err != nil {
 		return err
 	}
 	for _, p := range info.Processes {

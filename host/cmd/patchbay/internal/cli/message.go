@@ -129,8 +129,8 @@ func (f *filter) query(now time.Time) (url.Values, error) {
 			q.Set(name, value)
 		}
 	}
-	for _, state := range f.states {
-		q.Add("state", state)
+	if len(f.states) > 0 {
+		q.Set("state", strings.Join(f.states, ","))
 	}
 	for name, value := range map[string]string{"since": f.since, "until": f.until} {
 		if value == "" {
@@ -233,11 +233,17 @@ func (a *app) entry(cmd *cobra.Command, tenantFlag, id, action string, body any)
 
 func (a *app) printEntry(m messageLog) error {
 	items := [][2]string{
-		{"id", m.ID}, {"state", m.State}, {"log ID", m.LogID}, {"page", m.LogURL},
+		{"id", m.ID},
+		{"state", m.State},
+		{"log ID", m.LogID},
+		{"page", m.LogURL},
 		{"adapter", strings.TrimSpace(m.Adapter.Name + " " + m.Adapter.Version)},
-		{"contact", strings.TrimSpace(m.Contact.ID + " " + m.Contact.Type)}, {"user", m.User.ID},
-		{"messages", m.messageIDs()}, {"attempts", strconv.Itoa(m.Attempts)},
-		{"created", moment(m.CreatedAt)}, {"changed", moment(m.UpdatedAt)},
+		{"contact", strings.TrimSpace(m.Contact.ID + " " + m.Contact.Type)},
+		{"user", m.User.ID},
+		{"messages", m.messageIDs()},
+		{"attempts", strconv.Itoa(m.Attempts)},
+		{"created", moment(m.CreatedAt)},
+		{"changed", moment(m.UpdatedAt)},
 	}
 	if !m.ForgottenAt.IsZero() {
 		items = append(items, [2]string{"forgotten", moment(m.ForgottenAt)})

@@ -73,7 +73,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 
 // crmAddress finds the address in what the CRM prints.
 func crmAddress(line []byte) string {
-	var ready struct{ URL string }
+	var ready struct {
+		URL string `json:"url"`
+	}
 	if json.Unmarshal(line, &ready) != nil {
 		return ""
 	}
@@ -134,7 +136,10 @@ func (d *demo) startHost(ctx context.Context) (err error) {
 
 // hostAddress finds the address in the host's log.
 func hostAddress(line []byte) string {
-	var record struct{ Msg, Address string }
+	var record struct {
+		Msg     string `json:"msg"`
+		Address string `json:"address"`
+	}
 	if json.Unmarshal(line, &record) != nil || record.Msg != "host started" {
 		return ""
 	}
