@@ -20,6 +20,8 @@ const (
 	// tailLines are kept for the crash report, each cut to tailLineBytes.
 	tailLines     = 50
 	tailLineBytes = 1 << 10
+	// floodPause per byte above the limit makes 8 MB/s the most that is read.
+	floodPause = 125 * time.Nanosecond
 )
 
 // stream names where a line came from.
@@ -52,16 +54,42 @@ func newOutput(log *slog.Logger, perSecond, burst int) *output {
 // drain reads r to its end, however much comes and in whatever form. An error of
 // r is its end: the pipe was closed, or the time after the death is over.
 func (o *output) drain(from stream, r io.Reader) {
-	s := o.splitter(from)
-	defer s.flush()
+	w := o.writer(from)
+	defer w.flush()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
-		s.Write(buf[:n]) // never fails
+		_, _ = w.Write(buf[:n]) // never fails
 		if err != nil {
 			return
 		}
 	}
+}
+
+// writer returns an io.Writer for what comes from one stream.
+func (o *output) writer(from stream) *throttle { return &throttle{o.splitter(from), o} }
+
+// throttle slows a process down that prints far more than is logged, so that
+// reading it takes no processor away from others.
+type throttle struct {
+	*splitter
+	out *output
+}
+
+// Write takes the next bytes. It never fails.
+func (t *throttle) Write(p []byte) (int, error) {
+	n, err := t.splitter.Write(p)
+	if t.out.flooded() {
+		time.Sleep(time.Duration(n) * floodPause)
+	}
+	return n, err
+}
+
+// flooded reports whether the last line came above the limit.
+func (o *output) flooded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.omitted > 0
 }
 
 func (o *output) splitter(from stream) *splitter {

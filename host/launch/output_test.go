@@ -139,6 +139,25 @@ func TestRateIsLimited(t *testing.T) {
 	})
 }
 
+// TestFloodIsReadSlowly bounds the processor time that a process can take by
+// printing: at most 8 MB/s are read of it.
+func TestFloodIsReadSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutput(slog.New(slog.DiscardHandler), 200, 1000)
+		began := time.Now()
+		o.drain(stdout, strings.NewReader(strings.Repeat("flood\n", 8_000_000/6)))
+		if took := time.Since(began); took < 900*time.Millisecond || took > 1100*time.Millisecond {
+			t.Errorf("took %s", took)
+		}
+		began = time.Now()
+		time.Sleep(5 * time.Second)
+		o.drain(stdout, strings.NewReader(strings.Repeat("calm\n", 900)))
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("what is within the limit took %s", took-5*time.Second)
+		}
+	})
+}
+
 func TestReportKeepsTheBeginningOfAPanic(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

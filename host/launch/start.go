@@ -101,8 +101,8 @@ func (p *process) connect(ctx context.Context) (*rpc.Client, error) {
 		StartTimeout:     p.spec.StartTimeout + time.Second, // ctx ends before
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.launcher.sockets},
-		SyncStdout:       p.out.splitter(stdout),
-		SyncStderr:       p.out.splitter(stderr),
+		SyncStdout:       p.out.writer(stdout),
+		SyncStderr:       p.out.writer(stderr),
 		GRPCDialOptions: append(rpc.DialOptions(), grpc.WithContextDialer(p.dial),
 			grpc.WithChainStreamInterceptor(remember(&conn))),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
