@@ -71,8 +71,8 @@ func inspectInterpreter(head []byte, r io.ReaderAt) *supervisor.StartError {
 		return nil
 	}
 	table := make([]byte, entry*int(count))
-	if _, err := r.ReadAt(table, int64(offset)); err != nil {
-		return nil
+	if n, _ := r.ReadAt(table, int64(offset)); n < len(table) {
+		return nil // cut off: the kernel will say so
 	}
 	for ; len(table) >= entry; table = table[entry:] {
 		if elf.ProgType(binary.LittleEndian.Uint32(table)) != elf.PT_INTERP {
@@ -83,7 +83,7 @@ func inspectInterpreter(head []byte, r io.ReaderAt) *supervisor.StartError {
 			return nil
 		}
 		path := make([]byte, length)
-		if _, err := r.ReadAt(path, int64(at)); err != nil {
+		if n, _ := r.ReadAt(path, int64(at)); n < len(path) {
 			return nil
 		}
 		return missingFile("the dynamic linker", string(bytes.TrimRight(path, "\x00")))

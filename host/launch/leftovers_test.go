@@ -48,8 +48,13 @@ func TestLeftoversAreKilledInnocentsAreNot(t *testing.T) {
 	writeRecord(t, dir, "a", runRecord{Pid: leftover.Process.Pid, Start: startTime(leftover.Process.Pid), RunID: "feedfacecafebeef-1"})
 	writeRecord(t, dir, "b", runRecord{Pid: innocent.Process.Pid, Start: "another boot/1", RunID: "feedfacecafebeef-2"})
 	for i, rec := range []runRecord{
-		{}, {Pid: -1}, {Pid: 1, Start: startTime(1)}, {Pid: 0, Start: "x"}, {Pid: -innocent.Process.Pid, Start: startTime(innocent.Process.Pid)},
-		{Pid: os.Getpid(), RunID: ""}, {Sockets: "relative/patchbay-x"},
+		{},
+		{Pid: -1},
+		{Pid: 1, Start: startTime(1)},
+		{Pid: 0, Start: "x"},
+		{Pid: -innocent.Process.Pid, Start: startTime(innocent.Process.Pid)},
+		{Pid: os.Getpid(), RunID: ""},
+		{Sockets: "relative/patchbay-x"},
 	} {
 		writeRecord(t, dir, string(rune('c'+i)), rec)
 	}

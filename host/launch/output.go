@@ -20,6 +20,8 @@ const (
 	// tailLines are kept for the crash report, each cut to tailLineBytes.
 	tailLines     = 50
 	tailLineBytes = 1 << 10
+	// tellEvery is the least time between two records of lines omitted.
+	tellEvery = time.Second
 	// floodPause per byte above the limit makes 8 MB/s the most that is read.
 	floodPause = 125 * time.Nanosecond
 )
@@ -44,7 +46,9 @@ type output struct {
 	memory  bool       // a line says that memory ran out
 	library string     // the line in which the dynamic linker misses something
 	limit   limiter
-	omitted int // lines not logged since the last that was
+	flood   bool      // the last line came above the limit
+	omitted int       // lines not logged and not yet told of
+	told    time.Time // when that was last told
 }
 
 func newOutput(log *slog.Logger, perSecond, burst int) *output {
@@ -89,7 +93,7 @@ func (t *throttle) Write(p []byte) (int, error) {
 func (o *output) flooded() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.omitted > 0
+	return o.flood
 }
 
 func (o *output) splitter(from stream) *splitter {
@@ -106,17 +110,18 @@ func (o *output) line(from stream, raw []byte, cut int) {
 	if from == stderr {
 		o.remember(raw, cut)
 	}
-	if !o.limit.allow(time.Now()) {
+	now := time.Now()
+	if o.flood = !o.limit.allow(now); o.flood {
 		o.omitted++
 		o.mu.Unlock()
 		return
 	}
-	omitted := o.omitted
-	o.omitted = 0
-	o.mu.Unlock()
-	if omitted > 0 {
-		o.logOmitted(omitted)
+	omitted := 0
+	if now.Sub(o.told) >= tellEvery {
+		omitted, o.omitted, o.told = o.omitted, 0, now
 	}
+	o.mu.Unlock()
+	o.logOmitted(omitted)
 	if from == stderr && cut == 0 {
 		if rec, ok := parseRecord(raw); ok {
 			rec.log(o.log)
@@ -136,13 +141,13 @@ func (o *output) finish() {
 	omitted := o.omitted
 	o.omitted = 0
 	o.mu.Unlock()
-	if omitted > 0 {
-		o.logOmitted(omitted)
-	}
+	o.logOmitted(omitted)
 }
 
 func (o *output) logOmitted(n int) {
-	o.log.Warn("adapter lines omitted", "lines", n)
+	if n > 0 {
+		o.log.Warn("adapter lines omitted", "lines", n)
+	}
 }
 
 // remember keeps what the crash report needs. The caller holds mu.

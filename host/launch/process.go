@@ -136,7 +136,7 @@ func (p *process) readStdout() {
 	p.shaken, p.socket = err == nil, socket
 	p.mu.Unlock()
 	if err == nil {
-		io.WriteString(p.shakeW, line+"\n") // fails only when go-plugin has given up
+		_, _ = io.WriteString(p.shakeW, line+"\n") // fails only when go-plugin has given up
 	}
 	p.shakeW.Close()
 	p.out.drain(stdout, r)
@@ -149,8 +149,8 @@ func (p *process) reap() {
 	close(p.exited)
 	killDescendants(p.pid, p.runID)
 	until := time.Now().Add(drainAfterDeath)
-	p.stdout.SetReadDeadline(until) // fails only for a closed file
-	p.stderr.SetReadDeadline(until)
+	_ = p.stdout.SetReadDeadline(until) // fails only for a closed file
+	_ = p.stderr.SetReadDeadline(until)
 	p.shakeR.Close()
 	p.readers.Wait()
 	p.out.finish()
@@ -179,10 +179,10 @@ func (p *process) await() {
 		killGroup(p.pid)
 		p.reaped = true
 		p.mu.Unlock()
-		p.cmd.Wait() // its error is the exit status, which stands in ProcessState
+		_ = p.cmd.Wait() // its error is the exit status, which stands in ProcessState
 		return
 	}
-	p.cmd.Wait()
+	_ = p.cmd.Wait()
 	p.mu.Lock()
 	p.reaped = true
 	p.mu.Unlock()

@@ -140,7 +140,8 @@ func (p *process) connect(ctx context.Context) (*rpc.Client, error) {
 // go-plugin gives up after that, it forgets to close it.
 func remember(conn *atomic.Pointer[grpc.ClientConn]) grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string,
-		streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		streamer grpc.Streamer, opts ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
 		conn.Store(cc)
 		return streamer(ctx, desc, cc, method, opts...)
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -55,7 +56,7 @@ func (f *Fleet[I]) Run(ctx context.Context) error {
 	f.began = true
 	f.mu.Unlock()
 	if again {
-		return fmt.Errorf("run fleet: it has run before")
+		return errors.New("run fleet: it has run before")
 	}
 	var running sync.WaitGroup
 	for open := true; open; {

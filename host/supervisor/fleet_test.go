@@ -268,13 +268,10 @@ func (e *edges) WithAttrs([]slog.Attr) slog.Handler       { return e }
 func (e *edges) Handle(_ context.Context, r slog.Record) error {
 	var edge [2]State
 	r.Attrs(func(a slog.Attr) bool {
-		switch v := a.Value.Any().(type) {
-		case State:
-			if a.Key == "from" {
-				edge[0] = v
-			} else {
-				edge[1] = v
-			}
+		if v, ok := a.Value.Any().(State); ok && a.Key == "from" {
+			edge[0] = v
+		} else if ok {
+			edge[1] = v
 		}
 		return true
 	})

@@ -13,7 +13,7 @@ import (
 
 func TestCallsWaitForTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &fakeLauncher{start: func(_ context.Context, n int, _ *fakeProcess) error {
+		l := &fakeLauncher{start: func(context.Context, int, *fakeProcess) error {
 			time.Sleep(time.Second)
 			return nil
 		}}
@@ -41,7 +41,7 @@ func TestCallsWaitForTheStart(t *testing.T) {
 
 func TestWaitersAreTurnedAwayWhenTheStartFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &fakeLauncher{start: func(_ context.Context, n int, _ *fakeProcess) error {
+		l := &fakeLauncher{start: func(context.Context, int, *fakeProcess) error {
 			time.Sleep(time.Second)
 			return &StartError{Cause: MissingLibrary}
 		}}

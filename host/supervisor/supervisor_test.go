@@ -79,10 +79,8 @@ func TestCrashLoopEndsInQuarantineWithProbation(t *testing.T) {
 			time.Sleep(time.Until(st.NextStart))
 			synctest.Wait()
 		}
-		want := []time.Duration{1, 2, 4, 8, 16, 30, 30, 30}
-		for i := range want {
-			want[i] *= time.Minute
-		}
+		m := time.Minute
+		want := []time.Duration{m, 2 * m, 4 * m, 8 * m, 16 * m, 30 * m, 30 * m, 30 * m}
 		if !slices.Equal(got, want) {
 			t.Errorf("probation after %v, want %v", got, want)
 		}
@@ -240,7 +238,7 @@ func TestPermanentCauseGoesToQuarantineAtOnce(t *testing.T) {
 	for _, cause := range Causes() {
 		t.Run(string(cause), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := &fakeLauncher{start: func(_ context.Context, n int, _ *fakeProcess) error {
+				l := &fakeLauncher{start: func(context.Context, int, *fakeProcess) error {
 					return fmt.Errorf("wrapped: %w", &StartError{Cause: cause, Detail: "found it"})
 				}}
 				b := run(t, Config{}, 1, l)
