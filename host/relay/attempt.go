@@ -58,7 +58,7 @@ type underWay struct {
 
 // deliver claims and sends in a goroutine of the relay's, so that neither depends
 // on the caller's patience.
-func (r *Relay) deliver(d delivery) underWay {
+func (r *Relay) deliver(d *delivery) underWay {
 	claimed, done := make(chan claim, 1), make(chan outcome, 1)
 	r.calls.Add(1) // the caller's own count keeps it above zero
 	go func() {
@@ -79,7 +79,7 @@ func (r *Relay) deliver(d delivery) underWay {
 
 // attempt returns the attempt that sends a claimed entry, its window open since
 // began.
-func (r *Relay) attempt(d delivery, e ledger.Entry, began time.Time) *attempt {
+func (r *Relay) attempt(d *delivery, e ledger.Entry, began time.Time) *attempt {
 	window := timing(d.route)
 	a := &attempt{
 		r: r, entry: e, route: d.route, req: &d.req, proc: d.proc, target: d.target, deadline: d.deadline,

@@ -157,7 +157,7 @@ func (j *job) send(ctx context.Context) error {
 		proc.Release(false)
 		return err
 	}
-	d := j.r.deliver(delivery{
+	d := j.r.deliver(&delivery{
 		route: j.route, req: j.req.AddMessageLogRequest, draft: draft,
 		proc: proc, target: j.target(), deadline: j.deadline,
 	})

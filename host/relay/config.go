@@ -190,6 +190,17 @@ func (r *Relay) changed(res ledger.Result) {
 	if e.State == ledger.Unknown || res.Outcome == ledger.Strayed {
 		level = slog.LevelWarn
 	}
+	if r.log.Enabled(context.Background(), level) {
+		r.logChange(level, res)
+	}
+	r.hub.tell(e.ID)
+	if !e.NextAt.IsZero() && e.State != ledger.InFlight {
+		r.poke()
+	}
+}
+
+func (r *Relay) logChange(level slog.Level, res ledger.Result) {
+	e := res.Entry
 	attrs := []any{
 		"message_log_id", e.ID, "tenant", e.Tenant, "adapter", e.Adapter,
 		"from", res.From, "to", e.State, "attempt", e.Attempts,
@@ -202,10 +213,6 @@ func (r *Relay) changed(res ledger.Result) {
 		msg = "stray CRM record noted"
 	}
 	r.log.Log(context.Background(), level, msg, attrs...)
-	r.hub.tell(e.ID)
-	if !e.NextAt.IsZero() && e.State != ledger.InFlight {
-		r.poke()
-	}
 }
 
 // poke makes Run look at what is due.

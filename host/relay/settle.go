@@ -72,7 +72,7 @@ func (r *Relay) resend(ctx context.Context, e ledger.Entry, route *Route, call R
 		return nil, err
 	}
 	deadline, _ := ctx.Deadline()
-	d := delivery{route: route, req: *req, proc: proc, target: target, deadline: deadline}
+	d := &delivery{route: route, req: *req, proc: proc, target: target, deadline: deadline}
 	began := time.Now()
 	res, err := r.apply(ctx, e.ID, ledger.Retry{Timing: timing(route)})
 	if err != nil || res.Outcome != ledger.Applied || res.Entry.State != ledger.InFlight {
