@@ -5,6 +5,7 @@ GO       ?= go
 TEST_P   ?= 2
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
+ROUNDS   ?= 3
 KEEP     ?=
 
 # What is built runs anywhere: no cgo, no paths of this machine.
@@ -17,7 +18,7 @@ LINT     = .tools/bin/golangci-lint
 say = @printf '\033[1m==>\033[0m %s\n' $(1)
 
 .DEFAULT_GOAL := all
-.PHONY: all help build demo test lint generate check-generated bench fuzz vuln clean
+.PHONY: all help build demo test lint generate check-generated bench bench-micro fuzz vuln clean
 
 ## all: generate, lint, test and build
 all: generate lint test build
@@ -27,7 +28,7 @@ help:
 	@echo 'Targets:'
 	@sed -n 's/^## \([a-z-]*\): /  \1	/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) TEST_P=$(TEST_P) KEEP=1 (for demo)'
+	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) TEST_P=$(TEST_P) KEEP=1 (for demo)'
 
 ## build: build the host, the example CRM and the adapter packages into dist/
 build:
@@ -72,9 +73,14 @@ generate:
 check-generated:
 	@.tools/check-generated
 
-## bench: run the benchmarks
-bench: build
-	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+## bench: measure a call along four paths beside a bare go-plugin call; one table
+bench:
+	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '^BenchmarkTable$$' ./host/cmd/patchbay/internal/bench \
+		-args -cell $(BENCHTIME) -rounds $(ROUNDS)
+
+## bench-micro: run the benchmarks of single packages
+bench-micro:
+	@CGO_ENABLED=0 $(GO) test -p 1 -run '^$$' -bench . -skip '^BenchmarkTable$$' -benchmem -benchtime $(BENCHTIME) ./...
 
 ## fuzz: run every fuzz target for FUZZTIME
 fuzz:
