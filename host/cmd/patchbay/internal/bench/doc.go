@@ -20,7 +20,8 @@
 // log ID given twice, or a ledger or CRM that does not hold exactly what was sent
 // fails the run.
 //
-// To profile the host along one path:
+// To profile the host and the adapter along one path (along B the relay is in the
+// test process, which -cpuprofile profiles):
 //
 //	go test -run '^$' -bench Table ./host/cmd/patchbay/internal/bench \
 //		-args -paths C -callers 64 -rounds 1 -cell 10s -profile /tmp/profile

@@ -36,6 +36,7 @@ logLevel: warn
 dataDir: %s
 adaptersDirs: [%s]
 adapters:
+  instant: {env: {BENCH_PROFILE: "%s"}}
   examplecrm: {env: {EXAMPLECRM_BASE_URL: "%s"}, allowPrivate: ["127.0.0.1"], limits: {concurrency: 64}}
 `
 
@@ -62,7 +63,7 @@ func openHost(tb testing.TB, profile string) *host {
 	h := &host{tb: tb, request: newRequest(), seen: map[string]bool{}}
 	h.crm = spawn(tb, roleCRM)
 	data := filepath.Join(dir, "data")
-	config := write(tb, dir, "patchbay.yaml", fmt.Sprintf(hostConfig, data, packages, h.crm))
+	config := write(tb, dir, "patchbay.yaml", fmt.Sprintf(hostConfig, data, packages, profile, h.crm))
 	h.url = spawn(tb, roleHost, envConfig+"="+config, envProfile+"="+profile)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	tb.Cleanup(transport.CloseIdleConnections)

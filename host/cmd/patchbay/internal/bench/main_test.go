@@ -25,7 +25,7 @@ import (
 const (
 	envRole    = "BENCH_ROLE"
 	envConfig  = "BENCH_CONFIG"  // the host's configuration file
-	envProfile = "BENCH_PROFILE" // directory for the host's profiles; empty for none
+	envProfile = "BENCH_PROFILE" // directory for profiles; empty for none
 	envAdapter = "PATCHBAY_ADAPTER"
 )
 
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	role := os.Getenv(envRole)
 	switch {
 	case os.Getenv(envAdapter) != "":
-		serve.Adapter(instant{}, serve.LogLevel(slog.LevelWarn))
+		exit(runInstant())
 	case role == roleEcho:
 		serveEcho()
 	case role == roleHost:
@@ -71,9 +71,19 @@ func untilOrphaned(run func(ctx context.Context) error) error {
 	return run(ctx)
 }
 
+// runInstant is the adapter that answers at once.
+func runInstant() error {
+	stop, err := profile(instantName)
+	if err != nil {
+		return err
+	}
+	serve.Adapter(instant{}, serve.LogLevel(slog.LevelWarn))
+	return stop()
+}
+
 // runHost is the host as "patchbay serve" runs it. It prints its URL when it
 // serves.
-func runHost(ctx context.Context) (err error) {
+func runHost(ctx context.Context) error {
 	cfg, warnings, err := config.Load(config.Sources{File: os.Getenv(envConfig)})
 	if err != nil {
 		return err
@@ -89,30 +99,32 @@ func runHost(ctx context.Context) (err error) {
 		case <-ctx.Done():
 		}
 	}()
-	if dir := os.Getenv(envProfile); dir != "" {
-		stop, err := profile(dir)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, stop()) }()
+	stop, err := profile(roleHost)
+	if err != nil {
+		return err
 	}
-	return host.Run(ctx)
+	return errors.Join(host.Run(ctx), stop())
 }
 
-// profile takes a CPU profile until stop, which adds one of the allocations.
-func profile(dir string) (stop func() error, err error) {
-	cpu, err := os.Create(filepath.Join(dir, "host.cpu.pprof"))
+// profile takes a CPU profile of this process until stop, which adds one of the
+// allocations, if profiles are wanted.
+func profile(name string) (stop func() error, err error) {
+	dir := os.Getenv(envProfile)
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	cpu, err := os.Create(filepath.Join(dir, name+".cpu.pprof"))
 	if err != nil {
-		return nil, fmt.Errorf("profile the host: %w", err)
+		return nil, fmt.Errorf("profile the %s: %w", name, err)
 	}
 	if err := pprof.StartCPUProfile(cpu); err != nil {
-		return nil, errors.Join(fmt.Errorf("profile the host: %w", err), cpu.Close())
+		return nil, errors.Join(fmt.Errorf("profile the %s: %w", name, err), cpu.Close())
 	}
 	return func() error {
 		pprof.StopCPUProfile()
-		allocs, err := os.Create(filepath.Join(dir, "host.allocs.pprof"))
+		allocs, err := os.Create(filepath.Join(dir, name+".allocs.pprof"))
 		if err != nil {
-			return errors.Join(fmt.Errorf("profile the host: %w", err), cpu.Close())
+			return errors.Join(fmt.Errorf("profile the %s: %w", name, err), cpu.Close())
 		}
 		return errors.Join(pprof.Lookup("allocs").WriteTo(allocs, 0), allocs.Close(), cpu.Close())
 	}, nil

@@ -33,7 +33,7 @@ const instantManifest = `{
   "schemaVersion": 1, "name": "instant", "displayName": "Instant", "version": "1.0.0",
   "author": {"name": "Bench", "websiteUrl": "https://bench.example"},
   "protocolVersions": [1],
-  "run": {"runtime": "native", "files": {"%s": "instant"}, "limits": {"concurrency": 64}},
+  "run": {"runtime": "native", "files": {"%s": "instant"}, "env": ["BENCH_PROFILE"], "limits": {"concurrency": 64}},
   "auth": {"type": "apiKey"}
 }`
 
@@ -65,7 +65,7 @@ func self(tb testing.TB) string {
 
 // openRelay starts the instant adapter under a supervisor, as the host does, and
 // puts a relay with an in-memory store before it.
-func openRelay(tb testing.TB) *path {
+func openRelay(tb testing.TB, profile string) *path {
 	tb.Helper()
 	dir := tb.TempDir()
 	m, err := manifest.Parse(fmt.Appendf(nil, instantManifest, platform))
@@ -77,7 +77,7 @@ func openRelay(tb testing.TB) *path {
 		tb.Fatal(err)
 	}
 	r := &memoryRelay{
-		tb: tb, sealer: sealer, request: newRequest(), processes: startInstant(tb, dir, m),
+		tb: tb, sealer: sealer, request: newRequest(), processes: startInstant(tb, dir, m, profile),
 		route: &relay.Route{Tenant: tenantID, Adapter: m.Name, Version: m.Version, Enabled: true, Manifest: m},
 	}
 	return &path{name: "B  relay, in-memory store", fresh: r.fresh, call: r.call}
@@ -150,7 +150,7 @@ func background(tb testing.TB, name string, run func(ctx context.Context) error)
 }
 
 // startInstant starts the adapter process.
-func startInstant(tb testing.TB, dir string, m *manifest.Manifest) *processes {
+func startInstant(tb testing.TB, dir string, m *manifest.Manifest, profile string) *processes {
 	tb.Helper()
 	launcher, err := launch.New(launch.Config{RunDir: filepath.Join(dir, "run"), Log: quiet()})
 	if err != nil {
@@ -162,7 +162,10 @@ func startInstant(tb testing.TB, dir string, m *manifest.Manifest) *processes {
 	}
 	tb.Cleanup(background(tb, "launcher", launcher.Run))
 	tb.Cleanup(background(tb, "fleet", fleet.Run))
-	spec := launch.Spec{Name: m.Name, Version: m.Version, ExecutablePath: self(tb), ExecutableDigest: digest(tb, self(tb))}
+	spec := launch.Spec{
+		Name: m.Name, Version: m.Version, ExecutablePath: self(tb), ExecutableDigest: digest(tb, self(tb)),
+		Env: map[string]string{envProfile: profile},
+	}
 	p := &processes{fleet: fleet, key: supervisor.Key{Adapter: m.Name, Version: m.Version}}
 	if err := fleet.Ensure(p.key, supervisor.Spec[*launch.Instance]{
 		Launch:      func(ctx context.Context) (*launch.Instance, error) { return launcher.Launch(ctx, spec) },

@@ -20,7 +20,7 @@ var (
 	flagRounds  = flag.Int("rounds", 3, "how often every cell is measured")
 	flagPaths   = flag.String("paths", "ABCD", "the paths to measure")
 	flagCallers = flag.String("callers", "1,16,64", "the numbers of callers")
-	flagProfile = flag.String("profile", "", "directory for profiles of the host")
+	flagProfile = flag.String("profile", "", "absolute path of a directory for profiles of the host and of the instant adapter")
 )
 
 // plan says what is measured.
@@ -117,7 +117,7 @@ func (t *table) open(tb testing.TB) *host {
 		case 'A':
 			t.paths = append(t.paths, openBare(tb))
 		case 'B':
-			t.paths = append(t.paths, openRelay(tb))
+			t.paths = append(t.paths, openRelay(tb, t.profile))
 		case 'C':
 			t.paths = append(t.paths, h.path("C  HTTP, SQLite fsynced", instantName, named))
 		case 'D':
