@@ -62,6 +62,10 @@ func problemOf(err error, requestID string) *Problem {
 		Class: fault.ClassOf(err).String(), Source: string(fault.SourceOf(err)),
 		retryAfter: fault.RetryAfterOf(err),
 	}
+	busy := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+	if busy && p.retryAfter <= 0 && fault.ClassOf(err) == fault.Retryable {
+		p.retryAfter = defaultRetryAfter
+	}
 	if detail := cut(fault.MessageOf(err), maxDetail); detail != p.Title && ok {
 		p.Detail = detail
 	}
@@ -109,8 +113,13 @@ func (p *Problem) GetHeaders() http.Header {
 	return h
 }
 
-// maxRetryAfter is the longest wait that a caller is told.
-const maxRetryAfter = 24 * time.Hour
+const (
+	// maxRetryAfter is the longest wait that a caller is told.
+	maxRetryAfter = 24 * time.Hour
+	// defaultRetryAfter is what a caller is told when nobody knows better: it was
+	// surely not sent, and is to be sent again.
+	defaultRetryAfter = time.Second
+)
 
 // problem turns the error of a request into what its caller is told. What the
 // host itself got wrong is logged here, for the caller does not see the cause.
