@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ type request struct {
 	Method, Path string
 	Token        string
 	Body         string
+	Chunked      bool        // send the body without its length
 	Header       http.Header // nil for JSON
 }
 
@@ -51,12 +53,20 @@ func (h *host) send(r request) reply {
 	default:
 		req.Header.Set("Authorization", "Bearer "+r.Token)
 	}
-	resp, err := h.client.Do(req)
+	if r.Chunked {
+		req.ContentLength = -1
+	}
+	return h.read(h.client.Do(req))
+}
+
+// read reads an answer and notes it among the host's answers.
+func (h *host) read(resp *http.Response, err error) reply {
 	if err != nil {
 		return reply{err: err}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
+	_, _ = fmt.Fprintf(&h.answers, "%d %v\n%s\n", resp.StatusCode, resp.Header, body) // never fails
 	return reply{resp.StatusCode, resp.Header, body, err}
 }
 
@@ -74,7 +84,7 @@ func (h *host) add(tenant, adapter, body string, prefer ...string) reply {
 	for _, p := range prefer {
 		header.Add("Prefer", p)
 	}
-	return h.send(request{Path: path(tenant, adapter), Body: body, Header: header})
+	return h.send(request{Method: http.MethodPost, Path: path(tenant, adapter), Body: body, Header: header})
 }
 
 // went is a call that goes on while the test does something else.
@@ -266,6 +276,14 @@ func (h *host) tenant(t testing.TB, id string, adapters ...string) {
 	for _, name := range adapters {
 		h.send(request{Method: http.MethodPut, Path: "/v1/tenants/" + id + "/adapters/" + name, Body: `{"enabled":true}`}).into(t, http.StatusCreated, nil)
 	}
+}
+
+// token makes a token of the tenant.
+func (h *host) token(t testing.TB, tenant string) string {
+	t.Helper()
+	var made struct{ Token string }
+	h.send(request{Path: "/v1/tenants/" + tenant + "/tokens", Body: `{"name":"test"}`}).into(t, http.StatusCreated, &made)
+	return made.Token
 }
 
 // process is an adapter process.

@@ -93,6 +93,8 @@ type host struct {
 	data   string // data directory
 	log    *logBook
 	client *http.Client
+	// answers holds all that the host answered.
+	answers logBook
 	// stop stops the host in order and returns what Run returned. Further calls
 	// return the same.
 	stop func() error
@@ -146,7 +148,7 @@ func (h *host) end(t testing.TB) {
 		t.Errorf("the host ended with: %v", err)
 	}
 	if t.Failed() {
-		t.Logf("the end of the host's log:\n%s", h.log.tail(16<<10))
+		t.Logf("the end of the host's log:\n%s", h.log.tail(40))
 	}
 }
 
@@ -169,9 +171,15 @@ func (b *logBook) String() string {
 	return b.text.String()
 }
 
+// tail returns the last records but those of single requests.
 func (b *logBook) tail(most int) string {
-	text := b.String()
-	return text[max(0, len(text)-most):]
+	var lines []string
+	for line := range strings.Lines(b.String()) {
+		if !strings.Contains(line, `"msg":"request `) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-most):], "")
 }
 
 // records returns the log records with that message.
