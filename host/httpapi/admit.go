@@ -180,12 +180,10 @@ func (a *API) readBody(rq *request, r *route) error {
 		rq.w.Header().Set("Connection", "close")
 		return tooLarge
 	}
-	// The deadline is taken away again at once: the connection is watched for the
-	// caller's leaving while the call runs, and a deadline would look like that.
-	conn := http.NewResponseController(rq.w)
-	if err := conn.SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout)); err == nil {
-		defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
-	}
+	// net/http takes the deadline away when the body has been read: from then on it
+	// watches the connection for the caller's leaving. A writer without deadlines
+	// is not on a network.
+	_ = http.NewResponseController(rq.w).SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
 	body, err := readAll(http.MaxBytesReader(rq.w.ResponseWriter, rq.http.Body, a.cfg.MaxBody), rq.http.ContentLength)
 	var over *http.MaxBytesError
 	switch {
