@@ -25,7 +25,16 @@ var (
 	echoPlugins   = plugin.PluginSet{roleEcho: echoPlugin{}}
 	echoService   = grpc.ServiceDesc{
 		ServiceName: "patchbay.bench.Echo", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{{MethodName: "Echo", Handler: echo}},
+		Methods: []grpc.MethodDesc{{
+			MethodName: "Echo",
+			Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+				in := new(wrapperspb.BytesValue)
+				if err := decode(in); err != nil {
+					return nil, err
+				}
+				return wrapperspb.Bytes(in.GetValue()[:echoBytes]), nil
+			},
+		}},
 	}
 )
 
@@ -33,14 +42,6 @@ const (
 	echoMethod = "/patchbay.bench.Echo/Echo"
 	echoBytes  = 26
 )
-
-func echo(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	in := new(wrapperspb.BytesValue)
-	if err := decode(in); err != nil {
-		return nil, err
-	}
-	return wrapperspb.Bytes(in.GetValue()[:echoBytes]), nil
-}
 
 // GRPCServer implements plugin.GRPCPlugin.
 func (echoPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
