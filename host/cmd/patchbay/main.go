@@ -35,6 +35,11 @@ func run(ctx context.Context) int {
 }
 
 func serve(ctx context.Context, c *config.Config, warnings []string) error {
+	// Whoever reads the log may go away; the host must not go along. A signal that
+	// is caught, unlike one that is ignored, is not passed on to adapters.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	defer signal.Stop(pipe)
 	host, err := app.New(c, app.Options{Log: app.NewLogger(os.Stderr, c), Version: version(), Warnings: warnings})
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ func command(t *testing.T, data string, args ...string) *exec.Cmd {
 type served struct {
 	cmd  *exec.Cmd
 	data string
+	out  io.Closer
 	url  string
 	log  *bufio.Scanner
 	logs bytes.Buffer // what was read so far
@@ -64,7 +65,7 @@ func serveProcess(t *testing.T, data string) *served {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &served{cmd: cmd, data: data, log: bufio.NewScanner(out)}
+	s := &served{cmd: cmd, data: data, out: out, log: bufio.NewScanner(out)}
 	record := s.until(t, "host started")
 	s.url = "http://" + record["address"].(string)
 	return s
@@ -176,6 +177,27 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	status, ok := state.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGINT || time.Since(began) > 5*time.Second {
 		t.Errorf("it ended with %v after %s", state, time.Since(began))
+	}
+}
+
+func TestAHostOutlivesTheReaderOfItsLog(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	s := serveProcess(t, data)
+	if err := s.out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// It serves on, and at its end it writes to what nobody reads.
+	for _, tenant := range []string{"one", "two", "three"} {
+		if out, err := command(t, data, "tenant", "create", tenant, "--server", s.url).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -148,11 +148,11 @@ func (d *demo) kill(ctx context.Context) error {
 		return err
 	}
 	d.sayf("   $ kill -9 %d\n", before.Pid)
-	if err := syscall.Kill(before.Pid, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("kill the adapter: %w", err)
+	if err := killed(ctx, before.Pid); err != nil {
+		return err
 	}
 	began := time.Now()
-	logID, _, err := d.add(ctx, "later.json")
+	logID, err := d.through(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,6 +165,47 @@ func (d *demo) kill(ctx context.Context) error {
 		return fmt.Errorf("the process is still %d", after.Pid)
 	}
 	d.okf("log ID %s after %d ms, by process %d", logID, took.Milliseconds(), after.Pid)
+	return d.crash(ctx)
+}
+
+// killed kills a process and waits until it is gone: until then it may still take
+// a call, whose outcome nobody would know at once.
+func killed(ctx context.Context, pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the adapter: %w", err)
+	}
+	for syscall.Kill(pid, 0) == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kill the adapter: %w", ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// through logs the last message. A call that the crash has caught all the same is
+// asked again, as a caller does, until the host has found out what became of it.
+func (d *demo) through(ctx context.Context) (logID string, err error) {
+	const later, unknown = 4, 5
+	a, err := d.do(ctx, addArgs("later.json")...)
+	for err == nil && (a.code == later || a.code == unknown) {
+		d.sayf("     caught by the crash (%s); asking again\n", strings.SplitN(a.errors, "\n", 2)[0])
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for the outcome: %w", ctx.Err())
+		case <-time.After(time.Second):
+		}
+		a, err = d.quietly(ctx, addArgs("later.json")...)
+	}
+	if err == nil && a.code != 0 {
+		err = fmt.Errorf("it ended with exit code %d: %s", a.code, a.errors)
+	}
+	return strings.TrimSpace(a.out), err
+}
+
+// crash checks that the crash was reported.
+func (d *demo) crash(ctx context.Context) error {
 	var crashes struct {
 		Items []struct{ Cause, Signal, Decision string }
 	}
