@@ -1,0 +1,184 @@
+package doctest
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-crm/patchbay/host/config"
+	"github.com/patchbay-crm/patchbay/host/manifest"
+)
+
+// wantBlock holds a block against the text that it should have.
+func wantBlock(t *testing.T, b block, want string) {
+	t.Helper()
+	if b.text() == want {
+		return
+	}
+	if *update {
+		b.doc.replace(t, b.from, b.to, strings.Split(want, "\n"))
+		return
+	}
+	t.Errorf("%s:%d: the block %q is\n%s\nbut should be\n%s", b.doc.name, b.from, b.marker, b.text(), want)
+}
+
+// marked returns the blocks of all documents whose markers begin so, with the
+// words behind it.
+func marked(t *testing.T, beginning string) map[string][]block {
+	t.Helper()
+	out := map[string][]block{}
+	for _, d := range documents(t) {
+		for _, b := range d.blocks(t) {
+			if rest, ok := strings.CutPrefix(b.marker, beginning+": "); ok {
+				out[rest] = append(out[rest], b)
+			}
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("no document has a block %q", beginning)
+	}
+	return out
+}
+
+// TestCode holds quoted functions against their files.
+func TestCode(t *testing.T) {
+	for what, blocks := range marked(t, "code from") {
+		file, name, _ := strings.Cut(what, " ")
+		want := function(t, file, name)
+		for _, b := range blocks {
+			wantBlock(t, b, want)
+		}
+	}
+}
+
+// function returns the text of a function or method without its comment.
+func function(t *testing.T, file, name string) string {
+	t.Helper()
+	text := read(t, file)
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
+	must(t, err)
+	for _, decl := range parsed.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name == name {
+			return text[set.Position(f.Pos()).Offset:set.Position(f.End()).Offset]
+		}
+	}
+	t.Fatalf("%s has no function %s", file, name)
+	return ""
+}
+
+// TestCopies holds copied JSON against its files.
+func TestCopies(t *testing.T) {
+	for file, blocks := range marked(t, "copy of") {
+		var want bytes.Buffer
+		must(t, json.Indent(&want, []byte(strings.TrimSpace(read(t, file))), "", "  "))
+		for _, b := range blocks {
+			wantBlock(t, b, want.String())
+		}
+	}
+}
+
+// what differs between two runs of a command, and what stands for it.
+var varying = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile("\x1b\\[[0-9;]*m"), ""},
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:PORT"},
+	{regexp.MustCompile(`\b(pid|process|kill -9) \d+`), "$1 PID"},
+	{regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{26}\b`), "ID"},
+	{regexp.MustCompile(`\b\d+(\.\d+)? (ms|s)\b`), "TIME"},
+}
+
+func normal(text string) string {
+	for _, v := range varying {
+		text = v.pattern.ReplaceAllString(text, v.with)
+	}
+	return text
+}
+
+// TestOutput runs the commands whose output documents show. A block may leave
+// out the end of an output.
+func TestOutput(t *testing.T) {
+	t.Parallel()
+	dir := clone(t)
+	for what, blocks := range marked(t, "output of") {
+		words := strings.Fields(what)
+		out, err := command(t.Context(), dir, filepath.Join("dist", "bin", words[0]), words[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", what, err, out)
+		}
+		got := strings.Split(strings.TrimLeft(string(out), "\n"), "\n")
+		for _, b := range blocks {
+			shown := got[:min(len(got), b.to-b.from)]
+			if normal(strings.Join(shown, "\n")) == normal(b.text()) {
+				continue
+			}
+			wantBlock(t, b, varying[0].pattern.ReplaceAllString(strings.Join(shown, "\n"), ""))
+		}
+	}
+}
+
+// TestExamples reads every block of JSON and YAML as the host would.
+func TestExamples(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]int{}
+	for _, d := range documents(t) {
+		for _, b := range d.blocks(t) {
+			kinds[b.kind]++
+			if err := example(t, b); err != nil {
+				t.Errorf("%s:%d: %s", d.name, b.from, err)
+			}
+		}
+	}
+	for _, kind := range []string{"json", "yaml"} {
+		if kinds[kind] == 0 {
+			t.Errorf("no document has a block of %s: this test reads them wrongly", kind)
+		}
+	}
+}
+
+func example(t *testing.T, b block) error {
+	t.Helper()
+	switch b.kind {
+	case "json":
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(b.text()), &members); err != nil {
+			return err
+		}
+		if members["schemaVersion"] != nil {
+			_, err := manifest.Parse([]byte(b.text()))
+			return err
+		}
+	case "yaml":
+		file := filepath.Join(t.TempDir(), "patchbay.yaml")
+		must(t, os.WriteFile(file, []byte(b.text()), 0o600))
+		_, warnings, err := config.Load(config.Sources{File: file})
+		if err == nil && len(warnings) > 0 {
+			t.Errorf("%s:%d: %q", b.doc.name, b.from, warnings)
+		}
+		return err
+	}
+	return nil
+}
+
+func TestBadExamplesAreFound(t *testing.T) {
+	t.Parallel()
+	for name, b := range map[string]block{
+		"json":     {kind: "json", doc: &document{lines: []string{`{"a": }`}}},
+		"manifest": {kind: "json", doc: &document{lines: []string{`{"schemaVersion": 1, "name": "x"}`}}},
+		"yaml":     {kind: "yaml", doc: &document{lines: []string{`listn: x`}}},
+	} {
+		b.to = 1
+		if example(t, b) == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
