@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,11 +89,11 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				err = ts.Exec(args[1], args[2:]...)
 				got := 0
-				if exit := (*exec.ExitError)(nil); err != nil {
-					if !asExit(err, &exit) {
-						ts.Fatalf("run %v: %v", args[1:], err)
-					}
+				var exit *exec.ExitError
+				if errors.As(err, &exit) {
 					got = exit.ExitCode()
+				} else {
+					ts.Check(err)
 				}
 				if neg || got != want {
 					ts.Fatalf("%v ended with %d, want %d", args[1:], got, want)
@@ -99,12 +101,6 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
-}
-
-func asExit(err error, to **exec.ExitError) bool {
-	exit, ok := err.(*exec.ExitError) //nolint:errorlint // testscript returns it bare
-	*to = exit
-	return ok
 }
 
 type fakeHost struct {
@@ -208,7 +204,7 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 func helpOf(t *testing.T, path string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	args := append(strings.Fields(path)[1:], "--help")
+	args := slices.Concat(strings.Fields(path)[1:], []string{"--help"})
 	if code := Main(t.Context(), Environment{In: strings.NewReader(""), Out: &out, Err: &errs}, fakeActions(), args); code != 0 {
 		t.Fatalf("%s --help ended with %d: %s", path, code, errs.String())
 	}
