@@ -71,6 +71,7 @@ func (r *Relay) deliver(d *delivery) underWay {
 			return
 		}
 		r.occupy(got.Entry.ID, nil)
+		r.compareClocks(began, got.Entry.CreatedAt)
 		claimed <- claim{got, nil}
 		done <- r.attempt(d, got.Entry, began).run()
 	}()

@@ -388,7 +388,7 @@ func (j *job) settlesIn() time.Duration {
 	var wait time.Duration
 	for _, e := range j.holders {
 		if e.State == ledger.Unknown && e.CanFind {
-			wait = max(wait, time.Until(e.UnsettledUntil), time.Second)
+			wait = max(wait, e.UnsettledUntil.Sub(j.r.storeNow()), time.Second)
 		}
 	}
 	return wait

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
@@ -99,6 +100,9 @@ type Relay struct {
 	// life is the life of calls in flight: it outlasts their callers.
 	life    context.Context
 	endLife context.CancelFunc
+	// ahead is by how much the store's clock was ahead of this host's at the last
+	// write, in nanoseconds.
+	ahead atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	stopping bool
@@ -172,15 +176,30 @@ func (r *Relay) dead(id string) bool {
 // apply brings an event to an entry and tells those who wait for it. It is never
 // cut off by a caller's context: a write that began is finished.
 func (r *Relay) apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
+	began := time.Now()
 	res, err := r.deps.Store.Apply(context.WithoutCancel(ctx), id, ev)
 	if err != nil {
 		return res, fmt.Errorf("write ledger entry: %w", err)
 	}
 	if res.Changed() {
+		r.compareClocks(began, res.Entry.UpdatedAt)
 		r.changed(res)
 	}
 	return res, nil
 }
+
+// compareClocks notes what the store's clock said in a write that began at began.
+// Entries carry the store's times, which must never be compared with this host's
+// (rule 16).
+func (r *Relay) compareClocks(began, store time.Time) {
+	r.ahead.Store(int64(store.Sub(began.Round(0))))
+}
+
+// storeNow returns now by the store's clock.
+func (r *Relay) storeNow() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+
+// hostTime returns a time of the store's by this host's clock.
+func (r *Relay) hostTime(t time.Time) time.Time { return t.Add(-time.Duration(r.ahead.Load())) }
 
 // changed logs a transition and wakes those whom it concerns. It is the only
 // place that does.

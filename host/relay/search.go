@@ -97,7 +97,7 @@ func (r *Relay) ask(ctx context.Context, e ledger.Entry, auth sdk.Secret, reques
 	dead, began := r.dead(e.ID), time.Now()
 	found, err := proc.FindMessageLog(ctx, &sdk.FindMessageLogRequest{
 		Original: req, IdempotencyKey: req.IdempotencyKey,
-		SentAfter: e.FirstSentAt, SentBefore: e.SettlesAt,
+		SentAfter: r.hostTime(e.FirstSentAt), SentBefore: r.hostTime(e.SettlesAt),
 	})
 	proc.Release(!brokenOff(err))
 	if err != nil {

@@ -57,7 +57,7 @@ func (r *Relay) resend(ctx context.Context, e ledger.Entry, route *Route, call R
 	if e.State != ledger.Failed {
 		// Asked of the table, not of the store: nothing may be opened that nobody
 		// sends.
-		return nil, r.settleError(ledger.Apply(e, ledger.Retry{}, time.Now(), ledger.RowsFree), nil, e)
+		return nil, r.settleError(ledger.Apply(e, ledger.Retry{}, r.storeNow(), ledger.RowsFree), nil, e)
 	}
 	req, err := r.storedRequest(ctx, e, route)
 	if err != nil {

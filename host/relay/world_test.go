@@ -92,10 +92,16 @@ func newWorld(t *testing.T, wrap func(Store) Store) *world {
 	return w
 }
 
-// start begins a life of the host.
+// start begins a life of the host, which lasts until the test ends.
 func (w *world) start() {
 	w.t.Helper()
-	r, err := New(Config{}, Deps{
+	w.t.Cleanup(w.begin(Config{}))
+}
+
+// begin begins a life of the host and returns what ends it.
+func (w *world) begin(cfg Config) (end func()) {
+	w.t.Helper()
+	r, err := New(cfg, Deps{
 		Store: w.store, Routes: w, Adapters: w, Sealer: w,
 		Log: slog.New(slog.NewTextHandler(w.t.Output(), nil)),
 	})
@@ -109,12 +115,12 @@ func (w *world) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	w.t.Cleanup(func() {
+	return func() {
 		stop()
 		if err := <-ended; err != nil {
 			w.t.Errorf("Run: %v", err)
 		}
-	})
+	}
 }
 
 func (w *world) Route(tenant, adapter string) (*Route, error) {
