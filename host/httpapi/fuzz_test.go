@@ -16,10 +16,11 @@ func FuzzBodies(f *testing.F) {
 	f.Add(0, []byte(`{"a":1,"a":2}`))
 	f.Add(3, []byte(`{"displayName":"\u0000"}`))
 	f.Add(5, []byte(`{"enabled":true,"settings":{"webhookKey":"[redacted]"}}`))
+	shared := setup(f)
+	strictRelay(shared)
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		route := bodyRoutes[uint(which)%uint(len(bodyRoutes))]
-		api := setup(t)
-		strictRelay(api)
+		api := shared.lend(t)
 		r := api.do(route.method, route.path, adminToken, string(body))
 		if r.StatusCode == http.StatusInternalServerError {
 			t.Errorf("%s %s: %s", route.method, route.path, r.body)
@@ -32,8 +33,9 @@ func FuzzRequests(f *testing.F) {
 	f.Add("/v1/tenants/acme/message-logs", "limit=5&state=failed", "wait=5", "a")
 	f.Add("/v1/adapters/crm/versions/1.0.0/manifest", "", `a="x\", wait=9"`, "")
 	f.Add("/problems/conflict", "cursor=MTo", "wait=,", "\x7f")
+	shared := setup(f)
 	f.Fuzz(func(t *testing.T, path, query, prefer, id string) {
-		api := setup(t)
+		api := shared.lend(t)
 		r := api.do(http.MethodGet, "/", adminToken, "", func(r *http.Request) {
 			r.URL.Path, r.URL.RawPath, r.URL.RawQuery = "/"+strings.TrimPrefix(path, "/"), "", query
 			r.Header["Prefer"], r.Header["X-Request-Id"] = []string{prefer}, []string{id}
@@ -42,4 +44,15 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%q: %s", path, r.body)
 		}
 	})
+}
+
+// lend returns the fixture for one run of a fuzz target: making a new one for
+// each would leave no time for the target. What the runs before have changed is a
+// part of the fuzzing.
+func (f *fixture) lend(t *testing.T) *fixture {
+	own := *f
+	own.t = t
+	own.relay.calls = nil
+	own.logs.reset()
+	return &own
 }

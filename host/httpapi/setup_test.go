@@ -201,6 +201,13 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
+// reset empties the log.
+func (b *lockedBuffer) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
+}
+
 // waitFor waits until the log has the text.
 func (b *lockedBuffer) waitFor(text string) {
 	b.mu.Lock()
