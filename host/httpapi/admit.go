@@ -175,10 +175,9 @@ func (a *API) readBody(rq *request, r *route) error {
 	if err := checkMediaType(rq.http.Header, r.body.mediaTypes()); err != nil {
 		return err
 	}
-	tooLarge := fault.New(fault.RequestTooLarge, fmt.Sprintf("a body may have at most %d bytes", a.cfg.MaxBody))
 	if rq.http.ContentLength > a.cfg.MaxBody {
 		rq.w.Header().Set("Connection", "close")
-		return tooLarge
+		return a.tooLarge()
 	}
 	// net/http takes the deadline away when the body has been read: from then on it
 	// watches the connection for the caller's leaving. A writer without deadlines
@@ -188,7 +187,7 @@ func (a *API) readBody(rq *request, r *route) error {
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
-		return tooLarge
+		return a.tooLarge()
 	case err != nil:
 		rq.w.Header().Set("Connection", "close")
 		return &fault.Error{
@@ -197,6 +196,10 @@ func (a *API) readBody(rq *request, r *route) error {
 	}
 	rq.body = body
 	return nil
+}
+
+func (a *API) tooLarge() error {
+	return fault.New(fault.RequestTooLarge, fmt.Sprintf("a body may have at most %d bytes", a.cfg.MaxBody))
 }
 
 // readAll reads to the end, into one allocation when the length is known.
@@ -214,26 +217,26 @@ func readAll(body io.Reader, length int64) ([]byte, error) {
 
 // checkMediaType checks that the body is said to be JSON in UTF-8.
 func checkMediaType(h http.Header, allowed []string) error {
-	refusal := fault.New(fault.UnsupportedMediaType, "send Content-Type: "+strings.Join(allowed, " or "))
+	if !plainJSON(h, allowed) {
+		return fault.New(fault.UnsupportedMediaType, "send Content-Type: "+strings.Join(allowed, " or "))
+	}
+	return nil
+}
+
+func plainJSON(h http.Header, allowed []string) bool {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return false
+	}
 	contentType := h.Get("Content-Type")
 	if contentType == typeJSON { // as nearly all have it
-		return checkEncoding(h, refusal)
+		return true
 	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil || !slices.Contains(allowed, media) {
-		return refusal
+		return false
 	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return refusal
-	}
-	return checkEncoding(h, refusal)
-}
-
-func checkEncoding(h http.Header, refusal error) error {
-	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return refusal
-	}
-	return nil
+	charset, ok := params["charset"]
+	return !ok || strings.EqualFold(charset, "utf-8")
 }
 
 // document reads the body as a JSON object; an absent one is nil.
