@@ -58,3 +58,17 @@ func oneCall(b *testing.B, db *DB, n int64, payload []byte) error {
 	_, err = db.Apply(b.Context(), got.Entry.ID, ledger.LogID{Epoch: got.Entry.Epoch, ID: draft.ID})
 	return err
 }
+
+// BenchmarkOpen is what a start of the host waits for.
+func BenchmarkOpen(b *testing.B) {
+	cfg := tempConfig(b)
+	for b.Loop() {
+		db, err := Open(b.Context(), cfg)
+		if err == nil {
+			err = db.Close()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -19,7 +19,7 @@ const (
 func (db *DB) LoadDirectory(ctx context.Context) (*store.DirectoryRows, error) {
 	rows := &store.DirectoryRows{}
 	err := db.read(ctx, "read the directory", func() error {
-		return db.snapshot(ctx, func(from reader) (err error) {
+		return db.snapshot(ctx, true, func(from reader) (err error) {
 			rows.Tenants, err = collect(ctx, from, scanTenant, "SELECT "+tenantColumns+" FROM tenants ORDER BY id")
 			if err != nil {
 				return err

@@ -86,7 +86,7 @@ func TestPowerLoss(t *testing.T) {
 			want[n] = []ledger.State{ledger.InFlight, ledger.Unknown}
 		},
 	}
-	for n := range 25 {
+	for n := range 15 {
 		claim(t, db, n)
 		steps[n%len(steps)](n)
 		for way, survives := range losses(uint64(n)) {

@@ -25,6 +25,8 @@ type log struct {
 	touch *stmt
 	// synced is what the connection's synchronous pragma is set to: FULL or NORMAL.
 	synced bool
+	// after and most are tidyAfter and maxLog, but in tests.
+	after, most int
 	// written is the number of pages written since the last attempt to empty it.
 	written int
 	// doubted is the failure that the log has to be settled after, or nil.
@@ -32,7 +34,7 @@ type log struct {
 }
 
 func newLog(c *conn, out *slog.Logger) (*log, error) {
-	l := &log{conn: c, out: out, synced: true}
+	l := &log{conn: c, out: out, synced: true, after: tidyAfter, most: maxLog}
 	for into, query := range map[**stmt]string{
 		&l.beside:   "PRAGMA wal_checkpoint(PASSIVE)",
 		&l.restart:  "PRAGMA wal_checkpoint(RESTART)",
@@ -50,12 +52,12 @@ func newLog(c *conn, out *slog.Logger) (*log, error) {
 // tidy moves the log into the database file when it has grown.
 func (l *log) tidy() {
 	n, err := l.conn.written()
-	if l.written += n; err == nil && l.written < tidyAfter {
+	if l.written += n; err == nil && l.written < l.after {
 		return
 	}
 	l.written = 0
 	pages, _, err := checkpoint(l.beside)
-	if err == nil && pages > maxLog {
+	if err == nil && pages > int64(l.most) {
 		_, _, err = checkpoint(l.restart)
 	}
 	if err != nil {

@@ -22,7 +22,7 @@ func (db *DB) Entries(ctx context.Context, q store.Query) (entries []ledger.Entr
 		states = []ledger.State{""}
 	}
 	err = db.read(ctx, "list entries", func() error {
-		return db.snapshot(ctx, func(from reader) error {
+		return db.snapshot(ctx, len(states) > 1, func(from reader) error {
 			for _, state := range states {
 				query, args := build(q, state)
 				some, err := collect(ctx, from, scanEntry, query, args...)

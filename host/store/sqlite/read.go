@@ -16,6 +16,9 @@ import (
 // defaultLimit is how many entries a query without a limit returns.
 const defaultLimit = 50
 
+// maxIn is how many messages one query asks for.
+const maxIn = 500
+
 // reader is where a query runs: the pool, or one transaction of it.
 type reader interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -44,8 +47,12 @@ func (db *DB) read(ctx context.Context, what string, f func() error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// snapshot runs f on one state of the database.
-func (db *DB) snapshot(ctx context.Context, f func(reader) error) (err error) {
+// snapshot runs f on one state of the database. One query sees one state anyway:
+// then a transaction of its own is not needed.
+func (db *DB) snapshot(ctx context.Context, many bool, f func(reader) error) (err error) {
+	if !many {
+		return f(db.reads)
+	}
 	tx, err := db.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
@@ -108,8 +115,8 @@ func (db *DB) Entry(ctx context.Context, tenant, id string) (e ledger.Entry, err
 // Holders implements store.Ledger.
 func (db *DB) Holders(ctx context.Context, scope ledger.Scope, messages []string) (held []store.Holder, err error) {
 	err = db.read(ctx, "read holders", func() error {
-		return db.snapshot(ctx, func(from reader) error {
-			for part := range slices.Chunk(messages, 500) {
+		return db.snapshot(ctx, len(messages) > maxIn, func(from reader) error {
+			for part := range slices.Chunk(messages, maxIn) {
 				some, err := holdersOf(ctx, from, scope, part)
 				if err != nil {
 					return err
@@ -154,7 +161,7 @@ func holdersOf(ctx context.Context, from reader, scope ledger.Scope, messages []
 // Due implements store.Agenda.
 func (db *DB) Due(ctx context.Context, limit int) (entries []ledger.Entry, wait time.Duration, err error) {
 	err = db.read(ctx, "read what is due", func() error {
-		return db.snapshot(ctx, func(from reader) error {
+		return db.snapshot(ctx, true, func(from reader) error {
 			now := db.clock().UTC().Truncate(time.Microsecond)
 			entries, err = collect(ctx, from, scanEntry, "SELECT "+entryColumns+` FROM entries
 				WHERE next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, seq LIMIT ?`, now.UnixMicro(), max(limit, 0))
