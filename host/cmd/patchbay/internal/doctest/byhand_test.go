@@ -30,7 +30,7 @@ const (
 // preamble comes before the commands of the README: they end everything that
 // they started, and curl says which status it got.
 const preamble = `set -eu
-trap 'kill $(jobs -p); wait' EXIT
+trap 'kill $(jobs -p) || true; wait' EXIT
 curl() { command curl -w '\nHTTP %%{http_code}\n' "$@"; }
 export PATCHBAY_LISTEN=127.0.0.1:%[1]s PATCHBAY_SERVER=http://127.0.0.1:%[1]s
 `

@@ -337,3 +337,56 @@ func TestTestsAreThere(t *testing.T) {
 		}
 	}
 }
+
+// TestNaiveFailures holds the table of docs/TESTING.md against the list of
+// docs/DELIVERY.md and the rules that the model takes out.
+func TestNaiveFailures(t *testing.T) {
+	t.Parallel()
+	_, list, ok := strings.Cut(read(t, "docs/DELIVERY.md"), "\n## How simpler protocols fail\n")
+	if !ok {
+		t.Fatal("docs/DELIVERY.md has no such section")
+	}
+	list, _, _ = strings.Cut(list, "\n## ")
+	model := read(t, "host/ledger/model_test.go")
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?m)^(\d+)\. `).FindAllStringSubmatch(list, -1) {
+		want = append(want, m[1])
+	}
+	for _, row := range open(t, "docs/TESTING.md").table(t, "naive failures").rows[1:] {
+		got = append(got, row[0])
+		if !testLink.MatchString(row[1]) {
+			t.Errorf("failure %s links to no test", row[0])
+		}
+		if inModel := strings.Contains(model, "naive "+row[0]+":"); inModel != (row[2] == "yes") {
+			t.Errorf("failure %s is in the model: %v; the table says %q", row[0], inModel, row[2])
+		}
+	}
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the table has the failures %q, docs/DELIVERY.md %q", got, want)
+	}
+}
+
+// TestGoCommands looks up the packages that commands for go name.
+func TestGoCommands(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, d := range documents(t) {
+		for _, words := range d.typedIn(t) {
+			if words[0] != "go" {
+				continue
+			}
+			for _, word := range words[1:] {
+				if !strings.HasPrefix(word, "./") {
+					continue
+				}
+				found++
+				if !exists(strings.TrimSuffix(word, "/...")) {
+					t.Errorf("%s: there is no package %s", d.name, word)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no document names a package: this test reads them wrongly")
+	}
+}
