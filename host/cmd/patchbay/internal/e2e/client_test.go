@@ -301,6 +301,21 @@ func (h *host) processes(t testing.TB, adapter string) []process {
 	return out.Processes
 }
 
+// crash is the report of a process that ended unasked.
+type crash struct {
+	PID, ExitCode           int
+	Cause, Signal, Decision string
+	Stderr, RequestIDs      []string
+}
+
+// crashes returns the crash reports of an adapter, newest first.
+func (h *host) crashes(t testing.TB, adapter string) []crash {
+	t.Helper()
+	var out struct{ Items []crash }
+	h.send(request{Path: "/v1/adapters/" + adapter + "/crashes"}).into(t, http.StatusOK, &out)
+	return out.Items
+}
+
 // pid waits until the adapter's one process is ready, and returns its pid.
 func (h *host) pid(t testing.TB, adapter string) int {
 	t.Helper()

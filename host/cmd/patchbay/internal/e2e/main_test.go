@@ -148,6 +148,13 @@ func within(t testing.TB, limit time.Duration, what string, done func() bool) {
 	}
 }
 
+// pass lets time pass in the real world, for tests of processes that live there.
+func pass(t testing.TB, d time.Duration) {
+	t.Helper()
+	end := time.Now().Add(d)
+	eventually(t, "time has passed", func() bool { return time.Now().After(end) })
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
