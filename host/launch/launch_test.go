@@ -76,6 +76,7 @@ func TestStartFailures(t *testing.T) {
 		"directory":        {patched(func(s *Spec) { s.ExecutablePath, s.ExecutableDigest = "/tmp", strings.Repeat("2", 64) }), supervisor.NotExecutable, ""},
 		"no directory":     {patched(func(s *Spec) { s.Dir = "/nonexistent" }), supervisor.LaunchFailed, ""},
 		"script exits":     {shellScript(t, "echo one >&2; echo two >&2; exit 9"), supervisor.ExitBeforeHandshake, "code 9 before the handshake: two (1 lines omitted)"},
+		"closes stdout":    {shellScript(t, "exec 1>&-; echo sorry >&2; sleep 0.05; exit 4"), supervisor.ExitBeforeHandshake, "code 4 before the handshake: sorry"},
 		"library":          {shellScript(t, "echo 'x: error while loading shared libraries: liby.so: cannot open' >&2; exit 127"), supervisor.MissingLibrary, "liby.so"},
 		"socket elsewhere": {shellScript(t, "echo '1|1|unix|/tmp/elsewhere|grpc|'; sleep 60"), supervisor.ProtocolMismatch, "outside"},
 		"tcp":              {shellScript(t, "echo '1|1|tcp|127.0.0.1:1|grpc|'; sleep 60"), supervisor.ProtocolMismatch, "tcp"},

@@ -215,6 +215,32 @@ func stopWithin(i *Instance, d time.Duration) {
 	i.Stop(ctx)
 }
 
+// TestPipesHeldByAnEscapee shows that a descendant that got away, and holds the
+// pipes open, does not keep the death from being known.
+func TestPipesHeldByAnEscapee(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pid")
+	inst := start(t, launcher(t, nil), adapter("escapes "+path))
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	escapee, err := strconv.Atoi(string(raw))
+	if err != nil || escapee < 2 {
+		t.Fatalf("%q, %v", raw, err)
+	}
+	defer syscall.Kill(escapee, syscall.SIGKILL)
+	began := time.Now()
+	syscall.Kill(inst.Pid(), syscall.SIGKILL)
+	await(t, "the death", inst.Done())
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("noticed after %s", took)
+	}
+	if !alive(escapee) {
+		t.Error("the descendant did not get away: nothing was tested")
+	}
+}
+
 func TestDeafProcessEndsInTime(t *testing.T) {
 	t.Parallel()
 	inst := start(t, launcher(t, nil), adapter("deaf"))

@@ -40,6 +40,16 @@ func misbehave(script string) bool {
 	case "forks": // leaves descendants of every kind, and serves
 		fork(argument)
 		sdktest.ServeScripted("ok")
+	case "escapes": // leaves a descendant that nothing connects with the process but its pipes
+		cmd := exec.Command("sleep", "600")
+		cmd.Env, cmd.SysProcAttr, cmd.Stdout, cmd.Stderr = []string{"A=B"}, &syscall.SysProcAttr{Setsid: true}, os.Stdout, os.Stderr
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(argument, []byte(fmt.Sprint(cmd.Process.Pid)), 0o600); err != nil {
+			panic(err)
+		}
+		sdktest.ServeScripted("ok")
 	case "descendant":
 		time.Sleep(time.Hour)
 	case "stranger-socket": // offers a socket that another process listens on

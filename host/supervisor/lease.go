@@ -194,12 +194,25 @@ func (s *Supervisor[I]) release(l *Lease[I], answered bool) {
 		return
 	}
 	delete(l.p.leases, l)
-	if answered {
+	switch {
+	case answered:
 		l.p.answered = true
 		s.failures, s.badStarts, s.quarantines = 0, 0, 0
+	case l.requestID != "" && isClosed(l.p.inst.Done()):
+		// Cut off by the death of the process, of which the report is still to come.
+		l.p.lost = append(l.p.lost, l.requestID)
 	}
 	if l.p.retired && len(l.p.leases) == 0 {
 		close(l.p.idle)
 	}
 	s.settle()
+}
+
+func isClosed(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }

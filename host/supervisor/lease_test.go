@@ -136,6 +136,26 @@ func TestRespecRaisesConcurrencyAtOnce(t *testing.T) {
 	})
 }
 
+// TestCrashReportNamesCallsReleasedSooner has the holder of a call see the death
+// of the process before the Supervisor does.
+func TestCrashReportNamesCallsReleasedSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := run(t, Config{}, 8, &fakeLauncher{})
+		cut, answered := b.acquire(t, "cut"), b.acquire(t, "answered")
+		b.acquire(t, "never sent").Release(false)
+		busy := make(chan struct{})
+		b.tell(func(context.Context) { <-busy })
+		b.launcher.last().end(Exit{Cause: Signaled})
+		cut.Release(false)
+		answered.Release(true)
+		close(busy)
+		synctest.Wait()
+		if c := b.reports(); len(c) != 1 || !slices.Equal(c[0].RequestIDs, []string{"cut"}) {
+			t.Errorf("reports = %+v", c)
+		}
+	})
+}
+
 func TestCrashReportNamesTheCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := run(t, Config{}, 8, &fakeLauncher{})
