@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +23,7 @@ type API struct {
 	mux      *http.ServeMux
 	huma     huma.API
 	metrics  *metrics
-	spec     []byte // the OpenAPI document
+	spec     func() ([]byte, error) // the OpenAPI document, encoded when first asked for
 	inFlight atomic.Int64
 	draining atomic.Bool
 	idle     chan struct{} // the last request in flight has left while draining
@@ -40,9 +41,7 @@ func New(cfg Config, deps Deps) (*API, error) {
 		return nil, fmt.Errorf("configure the HTTP API: %w", err)
 	}
 	a.routes()
-	if a.spec, err = finishSpec(a.huma.OpenAPI()); err != nil {
-		return nil, fmt.Errorf("configure the HTTP API: %w", err)
-	}
+	a.spec = sync.OnceValues(func() ([]byte, error) { return finishSpec(a.huma.OpenAPI()) })
 	return a, nil
 }
 
@@ -146,7 +145,7 @@ func (a *API) unrouted(rq *request) {
 // finish ends a request: it turns a panic into a problem, counts and logs.
 func (a *API) finish(rq *request) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		a.deps.Log.Error("request handler panicked",

@@ -165,10 +165,13 @@ func mutations(t testing.TB, body string) []string {
 		return string(raw)
 	}
 	at = func(v any, put func(any)) {
-		long := strings.Repeat(marker, 1000)
+		long := strings.Repeat(marker, 500)
 		for _, bad := range []any{
-			marker, long, marker + "\x00", "\u0007" + marker, []any{marker}, map[string]any{"x": marker},
-			map[string]any{"id": []any{marker}}, []any{[]any{map[string]any{"y": marker}}},
+			marker, long, marker + "\x00", "\u0007" + marker,
+			[]any{marker},
+			map[string]any{"x": marker},
+			map[string]any{"id": []any{marker}},
+			[]any{[]any{map[string]any{"y": marker}}},
 		} {
 			put(bad)
 			text := encode()

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -69,7 +68,7 @@ func (a *API) enablementRoutes() {
 func viewEnablement(e tenant.Enablement) Enablement {
 	settings := make(map[string]any, len(e.Settings))
 	for id, value := range e.Settings {
-		settings[id] = json.RawMessage(value.Raw())
+		settings[id] = value.Raw()
 	}
 	return Enablement{
 		Adapter: e.Adapter, Enabled: e.Enabled, Version: textOrNull(e.Version),

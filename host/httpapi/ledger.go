@@ -146,7 +146,7 @@ func (in *entriesInput) selection(rq *request) (store.Query, error) {
 		q.ContactType = &contactType
 	}
 	if in.State != "" {
-		for _, name := range strings.Split(in.State, ",") {
+		for name := range strings.SplitSeq(in.State, ",") {
 			if !slices.Contains(ledger.States(), ledger.State(name)) {
 				faults.AddAt("?state", strictjson.CodeInvalid,
 					"must be in_flight, queued, unknown, logged or failed, or several of them separated by commas")

@@ -59,7 +59,8 @@ func newMetrics(deps Deps) (*metrics, error) {
 		}, []string{"status"}),
 	}
 	all := append([]prometheus.Collector{
-		m.calls, m.duration, m.inFlight, m.answers, processCollector{deps.Processes},
+		m.calls, m.duration, m.inFlight, m.answers,
+		processCollector{deps.Processes},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}, deps.Collectors...)
 	var faults []error

@@ -153,7 +153,12 @@ func finishSpec(spec *huma.OpenAPI) ([]byte, error) {
 	return append(out, '\n'), nil
 }
 
-func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
+func (a *API) openapi(w http.ResponseWriter, r *http.Request) {
+	spec, err := a.spec()
+	if err != nil {
+		a.refuse(from(r.Context()), err)
+		return
+	}
 	w.Header().Set("Content-Type", typeJSON)
-	_, _ = w.Write(a.spec)
+	_, _ = w.Write(spec)
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"net/http"
 	"strconv"
@@ -137,10 +138,7 @@ func (a *API) problem(rq *request, err error) *Problem {
 // refuse answers a request with a problem, outside of huma.
 func (a *API) refuse(rq *request, err error) {
 	p := a.problem(rq, err)
-	h := rq.w.Header()
-	for name, values := range p.GetHeaders() {
-		h[name] = values
-	}
+	maps.Copy(rq.w.Header(), p.GetHeaders())
 	writeJSON(rq.w, p.Status, typeProblem, p)
 }
 

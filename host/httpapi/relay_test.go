@@ -31,7 +31,7 @@ func (noAdapters) Acquire(context.Context, relay.Target) (relay.Process, error) 
 func TestDocumentedMembersAreThoseOfTheRelay(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	real, err := relay.New(relay.Config{}, relay.Deps{
+	whole, err := relay.New(relay.Config{}, relay.Deps{
 		Store: memory.New(nil), Adapters: noAdapters{}, Sealer: fakeSealer{}, Log: slog.New(slog.DiscardHandler),
 		Routes: &oneRoute{relay.Route{
 			Tenant: "acme", Adapter: "crm", Version: "1.0.0", Enabled: true, Manifest: f.catalog.packages[0].Manifest,
@@ -40,7 +40,7 @@ func TestDocumentedMembersAreThoseOfTheRelay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.relay.add = real.AddMessageLog
+	f.relay.add = whole.AddMessageLog
 	f.do(http.MethodGet, "/healthz", "", "")
 	unknown := func(pointer, body string) bool {
 		p := f.do(http.MethodPost, addPath, f.acme, body).refused(t, fault.InvalidFields)

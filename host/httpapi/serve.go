@@ -33,26 +33,30 @@ func (a *API) Serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(a.deps.Log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	var failure error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = server.Serve(listener)
+	}()
 	select {
-	case err := <-failed:
-		return fmt.Errorf("serve HTTP: %w", errors.Join(err, server.Close()))
+	case <-ended:
+		return fmt.Errorf("serve HTTP: %w", errors.Join(failure, server.Close()))
 	case <-ctx.Done():
 	}
 	a.draining.Store(true)
 	a.deps.Log.Info("HTTP edge draining", "in_flight", a.inFlight.Load())
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
 	defer cancel()
-	return a.drain(grace, server, listener, failed)
+	return a.drain(grace, server, listener, ended)
 }
 
 // drain closes the listener, waits for the requests in flight, and closes the
 // connections. http.Server.Shutdown comes last: from then on the server drops
 // what arrives on open connections without an answer.
-func (a *API) drain(grace context.Context, server *http.Server, listener net.Listener, failed <-chan error) error {
+func (a *API) drain(grace context.Context, server *http.Server, listener net.Listener, ended <-chan struct{}) error {
 	closed := listener.Close()
-	<-failed // it says that the listener was closed
+	<-ended
 	for waiting := true; waiting && a.inFlight.Load() > 0; {
 		select {
 		case <-a.idle:

@@ -41,8 +41,10 @@ func parseSpec(t testing.TB, raw []byte) *spec {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spec{doc: doc.(map[string]any), compiler: jsonschema.NewCompiler(),
-		paths: map[string]*regexp.Regexp{}, compiled: map[string]*jsonschema.Schema{}}
+	s := &spec{
+		doc: doc.(map[string]any), compiler: jsonschema.NewCompiler(),
+		paths: map[string]*regexp.Regexp{}, compiled: map[string]*jsonschema.Schema{},
+	}
 	if err := s.compiler.AddResource("openapi.json", doc); err != nil {
 		t.Fatal(err)
 	}

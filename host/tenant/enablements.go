@@ -336,9 +336,7 @@ func (ed *editor) settings(base sdk.Values, m *manifest.Manifest) (sdk.Values, e
 		base = sdk.Values{}
 	}
 	if !n.IsNull() && ed.faults.Want(n, strictjson.Object) {
-		if err := ed.merge(base, n); err != nil {
-			return nil, err
-		}
+		ed.merge(base, n)
 	}
 	if !ed.row.Enabled || m == nil {
 		return base, nil
@@ -363,7 +361,7 @@ const (
 )
 
 // merge sets the members of n in base.
-func (ed *editor) merge(base sdk.Values, n *strictjson.Node) error {
+func (ed *editor) merge(base sdk.Values, n *strictjson.Node) {
 	kept, err := ed.d.unseal(ed.row)
 	if err != nil {
 		kept = nil // what cannot be read cannot be kept; the body may replace it
@@ -373,7 +371,7 @@ func (ed *editor) merge(base sdk.Values, n *strictjson.Node) error {
 		switch {
 		case i >= maxSettings:
 			ed.faults.Add(n, strictjson.CodeInvalid, "must have at most %d members", maxSettings)
-			return nil
+			return
 		case len(member.Name) > maxSettingName:
 			ed.faults.Add(value, strictjson.CodeUnknown, "unknown member %q", strictjson.ShowName(member.Name))
 		case value.Is(strictjson.Object), value.Is(strictjson.Array):
@@ -391,5 +389,4 @@ func (ed *editor) merge(base sdk.Values, n *strictjson.Node) error {
 			base[member.Name] = sdk.RawValue(slices.Clone(value.Raw()))
 		}
 	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,8 +52,8 @@ func (c *fakeCatalog) Lookup(name, version string) (*catalog.Package, error) {
 func (c *fakeCatalog) Latest(name string) (*catalog.Package, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := len(c.packages) - 1; i >= 0; i-- {
-		if p := c.packages[i]; p.Name == name && !strings.Contains(p.Version, "-") {
+	for _, p := range slices.Backward(c.packages) {
+		if p.Name == name && !strings.Contains(p.Version, "-") {
 			return p, nil
 		}
 	}
