@@ -1,0 +1,47 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/patchbay-crm/patchbay/sdk/rpc"
+)
+
+// failing is a connection on which every call fails in one way.
+type failing struct {
+	grpc.ClientConnInterface
+	err error
+}
+
+func (f failing) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return f.err }
+
+// TestHealthToldByAFault tells an adapter's own fault, which is an answer, from
+// the transport's, which is none.
+func TestHealthToldByAFault(t *testing.T) {
+	t.Parallel()
+	own, err := status.New(codes.Internal, "no licence").WithDetails(&errdetails.ErrorInfo{Domain: "patchbay", Reason: "adapter_fault"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		err    error
+		answer bool
+	}{
+		"adapter's":   {own.Err(), true},
+		"transport's": {status.Error(codes.Unavailable, "EOF"), false},
+		"deadline":    {status.Error(codes.DeadlineExceeded, "late"), false},
+		"no status":   {errors.New("broken"), false},
+	} {
+		inst := &Instance{client: rpc.NewClient(failing{err: c.err})}
+		health, err := inst.Health(t.Context())
+		if (err == nil) != c.answer || health.Serving || c.answer && health.Message != "no licence" {
+			t.Errorf("%s: %+v, %v", name, health, err)
+		}
+	}
+}
