@@ -242,18 +242,18 @@ func diskOpen(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uint
 }
 
 // wrapped returns the methods with the disk's in place of some.
-func wrapped(tls *libc.TLS, real uintptr) uintptr {
-	if made, ok := methods.Load(real); ok {
+func wrapped(tls *libc.TLS, theirs uintptr) uintptr {
+	if made, ok := methods.Load(theirs); ok {
 		return made.(uintptr)
 	}
-	table := *at[sqlite3.Tsqlite3_io_methods](real)
+	table := *at[sqlite3.Tsqlite3_io_methods](theirs)
 	table.FxWrite = pointerTo(diskWrite)
 	table.FxTruncate = pointerTo(diskTruncate)
 	table.FxSync = pointerTo(diskSync)
 	table.FxClose = pointerTo(diskClose)
 	made := libc.Xcalloc(tls, 1, libc.Tsize_t(unsafe.Sizeof(table)))
 	*at[sqlite3.Tsqlite3_io_methods](made) = table
-	methods.Store(real, made) // made twice in a race: both live on
+	methods.Store(theirs, made) // made twice in a race: both live on
 	return made
 }
 

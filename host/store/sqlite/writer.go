@@ -190,7 +190,7 @@ func (w *writer) writeAll(batch []*write) {
 	if failed != nil && len(batch) > 1 {
 		// Everything was rolled back because of one: let each stand for itself.
 		for _, job := range batch {
-			w.transact([]*write{job})
+			_ = w.transact([]*write{job}) // it is the job's
 		}
 	}
 	for _, job := range batch {

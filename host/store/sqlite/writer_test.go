@@ -36,7 +36,7 @@ func stall(t *testing.T, db *DB) (release func()) {
 
 // enqueue submits the writes in this order, so that a stalled writer finds them
 // all, and returns their outcomes once it goes on.
-func enqueue(t *testing.T, ctx context.Context, db *DB, writes ...func(*tx) error) []chan error {
+func enqueue(ctx context.Context, t *testing.T, db *DB, writes ...func(*tx) error) []chan error {
 	t.Helper()
 	var outcomes []chan error
 	for _, run := range writes {
@@ -75,7 +75,7 @@ func TestNeighbours(t *testing.T) {
 	t.Parallel()
 	db := openTemp(t)
 	release := stall(t, db)
-	outcomes := enqueue(t, t.Context(), db,
+	outcomes := enqueue(t.Context(), t, db,
 		note("a", nil), note("b", errWrite), note("c", nil),
 		func(t *tx) error { _ = note("d", nil)(t); panic("a bug") },
 		note("e", refusal{store.ErrNotFound}), note("f", nil),
@@ -136,7 +136,7 @@ func TestGroupCommit(t *testing.T) {
 	for i := range writes {
 		writes[i] = note(fmt.Sprint("fact ", i), nil)
 	}
-	outcomes := enqueue(t, t.Context(), db, writes...)
+	outcomes := enqueue(t.Context(), t, db, writes...)
 	release()
 	for _, outcome := range outcomes {
 		wantErr(t, "write", <-outcome, nil)
@@ -157,7 +157,7 @@ func TestQueueIsBounded(t *testing.T) {
 	for i := range full {
 		full[i] = func(*tx) error { return nil }
 	}
-	inside := enqueue(t, t.Context(), db, full...)
+	inside := enqueue(t.Context(), t, db, full...)
 	outside := make(chan error, 1)
 	go func() { outside <- db.writer.submit(ctx, false, note("outside", nil)) }()
 	cancel()
@@ -187,7 +187,7 @@ func TestCancel(t *testing.T) {
 		})
 	}()
 	<-entered
-	waiting := enqueue(t, ctx, db, note("waiting", nil))
+	waiting := enqueue(ctx, t, db, note("waiting", nil))
 	cancel()
 	wantErr(t, "the waiting write", <-waiting[0], context.Canceled)
 	select {
@@ -209,7 +209,7 @@ func TestCloseAmidWrites(t *testing.T) {
 	cfg := tempConfig(t)
 	db := openTest(t, cfg)
 	release := stall(t, db)
-	waiting := enqueue(t, t.Context(), db, note("a", nil), note("b", nil))
+	waiting := enqueue(t.Context(), t, db, note("a", nil), note("b", nil))
 	closed := make(chan error, 1)
 	go func() { closed <- db.Close() }()
 	<-db.writer.closing

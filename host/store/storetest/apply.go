@@ -101,8 +101,11 @@ func (f *fixture) again(t *testing.T, e ledger.Entry) ledger.Entry {
 // events are all kinds of events, in all their variants, for an entry.
 func events(e ledger.Entry) []ledger.Event {
 	list := []ledger.Event{
-		ledger.Retry{Timing: timing}, ledger.ResolveLogged{ID: "log-9"},
-		ledger.ResolveNotLogged{}, ledger.ResolveNotLogged{Dead: true}, ledger.Forget{},
+		ledger.Retry{Timing: timing},
+		ledger.ResolveLogged{ID: "log-9"},
+		ledger.ResolveNotLogged{},
+		ledger.ResolveNotLogged{Dead: true},
+		ledger.Forget{},
 	}
 	text := &ledger.ReturnMessage{Message: "logged", MessageType: "success", TTLMillis: 3000}
 	for _, epoch := range []int64{e.Epoch, e.Epoch - 1} {
