@@ -96,7 +96,7 @@ func listPackages(t *testing.T) []goPackage {
 		} else if err != nil {
 			t.Fatalf("read go list: %v", err)
 		}
-		if name := strings.TrimPrefix(p.ImportPath, module); name != p.ImportPath {
+		if name, ok := strings.CutPrefix(p.ImportPath, module); ok {
 			p.ImportPath = name
 			all = append(all, p)
 		}

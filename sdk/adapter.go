@@ -15,6 +15,7 @@ package sdk
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -101,12 +102,7 @@ type Info struct {
 
 // Can reports whether the adapter has the capability.
 func (i Info) Can(c Capability) bool {
-	for _, have := range i.Capabilities {
-		if have == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(i.Capabilities, c)
 }
 
 // CheckHealthRequest asks an adapter for its health. It carries nothing yet.

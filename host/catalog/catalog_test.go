@@ -23,7 +23,8 @@ func TestLoadReadsPackages(t *testing.T) {
 	dir := t.TempDir()
 	folder := folderOf(t, dir, "acme", "1.0.0", nil)
 	c := open(t, Config{Dirs: []string{dir}, Overrides: map[string]manifest.Overrides{
-		"acme": {Limits: manifest.LimitsOverride{CallTimeout: new(time.Second)}}}})
+		"acme": {Limits: manifest.LimitsOverride{CallTimeout: new(time.Second)}},
+	}})
 	got, err := c.Lookup("acme", "1.0.0")
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,8 @@ func TestLoadReadsPackages(t *testing.T) {
 		ExecutablePath: filepath.Join(folder, "bin", "adapter"), ExecutableDigest: digestOf(t, filepath.Join(folder, "bin/adapter")),
 		Files: map[string]string{
 			"manifest.json": digestOf(t, filepath.Join(folder, "manifest.json")), "bin/adapter": digestOf(t, filepath.Join(folder, "bin/adapter")),
-			"share/notice.txt": digestOf(t, filepath.Join(folder, "share/notice.txt"))},
+			"share/notice.txt": digestOf(t, filepath.Join(folder, "share/notice.txt")),
+		},
 	}
 	want.Manifest.Run.Limits.CallTimeout = time.Second
 	if !reflect.DeepEqual(got, want) {

@@ -121,9 +121,11 @@ func (c *contents) named(name, version string) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	return &Problem{Cause: CauseInvalidManifest, Faults: faults,
+	return &Problem{
+		Cause: CauseInvalidManifest, Faults: faults,
 		Detail: "the manifest is not of the package that the folder is named after",
-		Remedy: "move the package to the folder <name>/<version> of its manifest"}
+		Remedy: "move the package to the folder <name>/<version> of its manifest",
+	}
 }
 
 // executable returns the path of the executable for the platform, after a look at

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,9 +35,7 @@ func manifestOf(name, version string) string {
 func folderOf(t *testing.T, dir, name, version string, files map[string]string) string {
 	t.Helper()
 	all := map[string]string{"manifest.json": manifestOf(name, version), "bin/adapter": elf, "share/notice.txt": "hello\n"}
-	for path, text := range files {
-		all[path] = text
-	}
+	maps.Copy(all, files)
 	folder := filepath.Join(dir, name, version)
 	for path, text := range all {
 		if text != "" {

@@ -1,6 +1,9 @@
 package manifest
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // bad is a way to spoil the full manifest.
 type bad struct {
@@ -16,9 +19,7 @@ const fields, settingsAt = "/page/messageLog/additionalFields", "/settings/0/ite
 func badManifests() map[string]bad {
 	out := map[string]bad{}
 	for _, part := range []map[string]bad{badHeads(), badRuns(), badFields(), badSettings()} {
-		for name, b := range part {
-			out[name] = b
-		}
+		maps.Copy(out, part)
 	}
 	return out
 }
@@ -111,8 +112,10 @@ func badRuns() map[string]bad {
 	for _, name := range []string{"", "acme", "ACME-X", "1ACME", "A B", "A=B", "PATCHBAY_TOKEN", "PLUGIN_CLIENT_CERT", "LD_PRELOAD", "GODEBUG", "NODE_OPTIONS", strings.Repeat("A", 81)} {
 		out["env "+name] = bad{edits: []string{`/run/env=["` + name + `"]`}, want: []string{"/run/env/0 invalid_value"}}
 	}
-	for _, host := range []string{"", "*", "*.com", "*.", ".acme.example", "acme.example.", "Acme.example", "https://acme.example", "acme.example:443",
-		"10.0.0.1", "*.0.0.1", "[::1]", "::1", "a..b", "-a.example", "a-.example", "u@acme.example", "acme.example/x", "*.*.acme.example", "a*.example", "0x7f", "1"} {
+	for _, host := range []string{
+		"", "*", "*.com", "*.", ".acme.example", "acme.example.", "Acme.example", "https://acme.example", "acme.example:443",
+		"10.0.0.1", "*.0.0.1", "[::1]", "::1", "a..b", "-a.example", "a-.example", "u@acme.example", "acme.example/x", "*.*.acme.example", "a*.example", "0x7f", "1",
+	} {
 		out["egress "+host] = bad{edits: []string{`/run/egress=["` + host + `"]`}, want: []string{"/run/egress/0 invalid_value"}}
 	}
 	return out

@@ -40,7 +40,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("an accepted manifest is not whole: %+v", m)
 		}
 		limits := Overrides{Limits: LimitsOverride{
-			&m.Run.Limits.MemoryMiB, &m.Run.Limits.CPUs, &m.Run.Limits.Concurrency, &m.Run.Limits.StartTimeout, &m.Run.Limits.CallTimeout}}
+			&m.Run.Limits.MemoryMiB, &m.Run.Limits.CPUs, &m.Run.Limits.Concurrency, &m.Run.Limits.StartTimeout, &m.Run.Limits.CallTimeout,
+		}}
 		if err := limits.Validate(); err != nil {
 			t.Fatalf("accepted limits are out of range: %v", err)
 		}

@@ -47,8 +47,10 @@ func TestParseReadsEveryMember(t *testing.T) {
 	if !slices.Equal(ids, []string{"greeting", "mode", "careful", "archive", "apiSecret"}) {
 		t.Errorf("settings are not flattened in order: %v", ids)
 	}
-	greeting := Setting{ID: "greeting", Type: SettingInput, Name: "Greeting", Description: "First line", Placeholder: "Hello",
-		Scope: ScopeUser, DefaultValue: json.RawMessage(`"Hi"`)}
+	greeting := Setting{
+		ID: "greeting", Type: SettingInput, Name: "Greeting", Description: "First line", Placeholder: "Hello",
+		Scope: ScopeUser, DefaultValue: json.RawMessage(`"Hi"`),
+	}
 	if !reflect.DeepEqual(m.Settings[0], greeting) || m.Settings[2].Text != "Mode 2 is slow" || m.Settings[4].DefaultValue != nil {
 		t.Errorf("settings: %+v", m.Settings)
 	}
@@ -70,9 +72,11 @@ func TestParseFillsDefaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := mustParse(t, doc)
-			want := Run{Runtime: "native", Files: map[string]string{"linux/amd64": "a"}, Isolation: Shared,
+			want := Run{
+				Runtime: "native", Files: map[string]string{"linux/amd64": "a"}, Isolation: Shared,
 				Limits:    Limits{256, 1.0, 32, 10 * time.Second, 20 * time.Second},
-				Reconcile: Reconcile{30 * time.Second, 30 * time.Second, false}}
+				Reconcile: Reconcile{30 * time.Second, 30 * time.Second, false},
+			}
 			if !reflect.DeepEqual(m.Run, want) {
 				t.Errorf("run:\n got %+v\nwant %+v", m.Run, want)
 			}

@@ -99,7 +99,7 @@ func Parse(data []byte) (*Node, error) {
 	if err != nil {
 		return nil, p.syntax(err)
 	}
-	if _, err := p.dec.ReadToken(); err != io.EOF {
+	if _, err := p.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, &SyntaxError{Offset: p.dec.InputOffset(), Reason: "there is text after the JSON value"}
 	}
 	return root, nil

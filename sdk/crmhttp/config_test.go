@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/tls"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -301,9 +302,7 @@ func TestRetryAfterReachesTheFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				for k, v := range tc.header {
-					w.Header()[k] = v
-				}
+				maps.Copy(w.Header(), tc.header)
 				w.WriteHeader(tc.status)
 			}, func(cfg *Config) { cfg.RetryAfter = SecondsHeader("X-RateLimit-Reset") })
 			err := c.For(openCall()).PostJSON(t.Context(), "/a", 1, nil)

@@ -139,8 +139,11 @@ func TestJSONRoundTrip(t *testing.T) {
 		want seen
 		out  bool
 	}{
-		"get": {func(out any) error { return s.GetJSON(ctx, "/a", map[string][]string{"q": {"x y"}}, out) },
-			seen{"GET", "/a", "q=x+y", testAuth, "", ""}, true},
+		"get": {
+			func(out any) error { return s.GetJSON(ctx, "/a", map[string][]string{"q": {"x y"}}, out) },
+			seen{"GET", "/a", "q=x+y", testAuth, "", ""},
+			true,
+		},
 		"post":   {func(out any) error { return s.PostJSON(ctx, "/a", in, out) }, seen{"POST", "/a", "", testAuth, "application/json", body}, true},
 		"put":    {func(out any) error { return s.PutJSON(ctx, "/a", in, out) }, seen{"PUT", "/a", "", testAuth, "application/json", body}, true},
 		"patch":  {func(out any) error { return s.PatchJSON(ctx, "/a", in, out) }, seen{"PATCH", "/a", "", testAuth, "application/json", body}, true},

@@ -139,10 +139,16 @@ func TestAllowPrivate(t *testing.T) {
 		host, ip string
 		allowed  bool
 	}{
-		{"a.example", "127.0.0.1", true}, {"a.example", "127.0.0.2", false}, {"a.example", "10.1.255.1", true},
-		{"a.example", "10.2.0.1", false}, {"a.example", "fd12::1", true}, {"a.example", "::1", true},
-		{"a.example", "::ffff:127.0.0.1", true}, {"internal.example", "192.168.1.1", true},
-		{"INTERNAL.example.", "192.168.1.1", true}, {"x.internal.example", "192.168.1.1", false},
+		{"a.example", "127.0.0.1", true},
+		{"a.example", "127.0.0.2", false},
+		{"a.example", "10.1.255.1", true},
+		{"a.example", "10.2.0.1", false},
+		{"a.example", "fd12::1", true},
+		{"a.example", "::1", true},
+		{"a.example", "::ffff:127.0.0.1", true},
+		{"internal.example", "192.168.1.1", true},
+		{"INTERNAL.example.", "192.168.1.1", true},
+		{"x.internal.example", "192.168.1.1", false},
 	}
 	for _, tc := range cases {
 		if got := p.allowsIP(tc.host, netip.MustParseAddr(tc.ip)); got != tc.allowed {
@@ -297,5 +303,7 @@ func TestEnvironmentProxiesAreIgnored(t *testing.T) {
 	}
 }
 
-var _ Call = (*sdk.AddMessageLogRequest)(nil)
-var _ Call = (*sdk.FindMessageLogRequest)(nil)
+var (
+	_ Call = (*sdk.AddMessageLogRequest)(nil)
+	_ Call = (*sdk.FindMessageLogRequest)(nil)
+)

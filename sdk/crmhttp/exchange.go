@@ -50,7 +50,7 @@ func (x *exchange) do(ctx context.Context, r Request, wantBody bool) (*Response,
 		return nil, x.failed(err, g)
 	}
 	defer func() { _ = resp.Body.Close() }() // what matters of the body was read
-	defer g.end()
+	defer func() { _, _ = g.end() }()        // the exchange itself told what it wanted to know
 	out := &Response{Status: resp.StatusCode, Header: resp.Header}
 	if resp.StatusCode/100 != 2 {
 		outcome := outcomeOf(out.Status, x.write)
@@ -101,7 +101,7 @@ func (x *exchange) follow(ctx context.Context, o *outgoing) (*http.Response, *gu
 		}
 		_, _ = io.CopyN(io.Discard, resp.Body, maxErrorBody) // lets the connection be used again
 		_ = resp.Body.Close()
-		g.end()
+		_, _ = g.end()
 		if hops == maxRedirects {
 			return nil, g, errManyHops
 		}

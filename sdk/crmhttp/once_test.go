@@ -62,7 +62,7 @@ func TestConnectionLost(t *testing.T) {
 		"endless headers": {func(t *testing.T, c net.Conn) {
 			readRequest(t, c, bufio.NewReader(c))
 			_, _ = io.WriteString(c, "HTTP/1.1 201 Created\r\n")
-			for i := 0; i < 1<<20; i++ {
+			for range 1 << 20 {
 				if _, err := io.WriteString(c, "X-Pad: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"); err != nil {
 					return
 				}

@@ -151,7 +151,7 @@ func TestClassNames(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, raw, back)
 		}
 	}
-	var c fault.Class = fault.Permanent
+	c := fault.Permanent
 	if err := json.Unmarshal([]byte(`"brand_new"`), &c); err != nil || c != fault.Unknown || fault.Class(9).String() != "unknown" {
 		t.Errorf("a class that is not known is read as %s", c)
 	}

@@ -3,6 +3,7 @@ package render
 import (
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,8 +77,13 @@ func TestCutsFallBetweenCharacters(t *testing.T) {
 			t.Fatalf("limit %d gave %d characters", limit, n)
 		}
 		checkHTML(t, note)
-		body := note[strings.LastIndex(note[:strings.Index(note, "[…")-len("<p>")], "<p")+len(`<p dir="auto">`):]
-		body = html.UnescapeString(body[:strings.Index(body, "</p>")])
+		before, _, cut := strings.Cut(note, "[…")
+		if !cut {
+			t.Fatalf("limit %d: no mark in %q", limit, note)
+		}
+		body := note[strings.LastIndex(before[:len(before)-len("<p>")], "<p")+len(`<p dir="auto">`):]
+		body, _, _ = strings.Cut(body, "</p>")
+		body = html.UnescapeString(body)
 		if !strings.HasPrefix(full, body) {
 			t.Fatalf("limit %d: the text was changed: %q", limit, body)
 		}
@@ -91,12 +97,7 @@ func TestCutsFallBetweenCharacters(t *testing.T) {
 }
 
 func contains(cuts []int, at int) bool {
-	for _, c := range cuts {
-		if c == at {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(cuts, at)
 }
 
 func TestBoundaries(t *testing.T) {

@@ -81,7 +81,7 @@ func FuzzHTML(f *testing.F) {
 		checkHTML(t, full)
 		body := html.UnescapeString(tags.ReplaceAllString(strings.ReplaceAll(full, "<br>", "\n"), ""))
 		want := req.Messages[0].Subject
-		for _, line := range strings.Split(clean(want), "\n") {
+		for line := range strings.SplitSeq(clean(want), "\n") {
 			if !strings.Contains(body, balance(line)) {
 				t.Fatalf("the line %q is missing in %q", line, body)
 			}

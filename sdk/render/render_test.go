@@ -172,7 +172,7 @@ func TestWebLink(t *testing.T) {
 	cases := map[string]string{
 		"https://a.example/x?y=1#z":                 "https://a.example/x?y=1#z",
 		"HTTP://a.example/":                         "http://a.example/",
-		" https://a.example/\t":                     "https://a.example/",
+		" https://a.example/" + "\t":                "https://a.example/",
 		"https://a.example/?q=\"><b":                "https://a.example/?q=%22%3E%3Cb",
 		"javascript:alert(1)":                       "",
 		"data:text/html,x":                          "",

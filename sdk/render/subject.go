@@ -15,7 +15,8 @@ func subject(req *sdk.AddMessageLogRequest) string {
 		return "Messages"
 	}
 	c := composer{req: req, m: messages[0], voicemail: messages[0].Type == "VoiceMail" || len(messages) == 1 && req.RecordingLink != ""}
-	what, preposition, tail := capital(c.kind()), "with", ""
+	what, preposition := capital(c.kind()), "with"
+	var tail string
 	if len(messages) > 1 {
 		what, tail = conversation(req, messages), fmt.Sprintf(" (%d messages)", len(messages))
 	} else {

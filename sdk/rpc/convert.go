@@ -54,11 +54,18 @@ func requestToProto(r *sdk.AddMessageLogRequest) (*adapterv1.AddMessageLogReques
 func checkTexts(r *adapterv1.AddMessageLogRequest) error {
 	u, c := r.GetUser(), r.GetContactInfo()
 	texts := []struct{ name, text string }{
-		{"tenant", r.GetTenant()}, {"idempotencyKey", r.GetIdempotencyKey()}, {"authHeader", r.GetAuthHeader()},
-		{"recordingLink", r.GetRecordingLink()}, {"zone", r.GetZone()},
-		{"user.id", u.GetId()}, {"user.name", u.GetName()}, {"user.hostname", u.GetHostname()},
-		{"contactInfo.id", c.GetId()}, {"contactInfo.type", c.GetType()},
-		{"contactInfo.phoneNumber", c.GetPhoneNumber()}, {"contactInfo.name", c.GetName()},
+		{"tenant", r.GetTenant()},
+		{"idempotencyKey", r.GetIdempotencyKey()},
+		{"authHeader", r.GetAuthHeader()},
+		{"recordingLink", r.GetRecordingLink()},
+		{"zone", r.GetZone()},
+		{"user.id", u.GetId()},
+		{"user.name", u.GetName()},
+		{"user.hostname", u.GetHostname()},
+		{"contactInfo.id", c.GetId()},
+		{"contactInfo.type", c.GetType()},
+		{"contactInfo.phoneNumber", c.GetPhoneNumber()},
+		{"contactInfo.name", c.GetName()},
 	}
 	for _, m := range r.GetMessages() {
 		texts = append(texts, struct{ name, text string }{"message id", m.GetId()},

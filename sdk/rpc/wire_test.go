@@ -160,7 +160,7 @@ func TestFailuresOfAdapters(t *testing.T) {
 		"panic":              {func(req) (*sdk.AddMessageLogResponse, error) { panic("lost " + token) }, fault.AdapterFault, fault.Unknown, "wire_test.go"},
 		"panic, watched":     {func(r req) (*sdk.AddMessageLogResponse, error) { r.CRMCall().State.Watch(); panic(leak) }, fault.AdapterFault, fault.Permanent, "key=[redacted]"},
 		"panic, sent":        {func(r req) (*sdk.AddMessageLogResponse, error) { wrote(r); panic(leak) }, fault.AdapterFault, fault.Unknown, "wire_test.go"},
-		"nil dereference":    {func(req) (*sdk.AddMessageLogResponse, error) { var m *sdk.Message; return sdk.Logged(m.Subject), nil }, fault.AdapterFault, fault.Unknown, "nil pointer"},
+		"nil dereference":    {func(req) (*sdk.AddMessageLogResponse, error) { var m *sdk.Message; return sdk.Logged(m.Subject), nil }, fault.AdapterFault, fault.Unknown, "nil pointer"}, //nolint:govet // that is the case
 		"panic of an error":  {func(req) (*sdk.AddMessageLogResponse, error) { return nil, badError{} }, fault.AdapterFault, fault.Unknown, "no text"},
 		"nil fault":          {func(req) (*sdk.AddMessageLogResponse, error) { var f *fault.Error; return nil, f }, fault.AdapterFault, fault.Unknown, "nil fault"},
 		"nothing at all":     {func(req) (*sdk.AddMessageLogResponse, error) { return nil, nil }, fault.AdapterFault, fault.Unknown, ""},

@@ -95,9 +95,11 @@ func anyMessage(r reporter, e *env) {
 		"no parties":           {"id": 205, "from": nil, "to": nil},
 		"inbound":              {"id": 206, "direction": "Inbound"},
 		"fax": {"id": 207, "type": "Fax", "faxPageCount": 3, "attachments": []any{
-			map[string]any{"id": 1, "type": "RenderedDocument", "contentType": "application/pdf", "fileName": "fax.pdf"}}},
+			map[string]any{"id": 1, "type": "RenderedDocument", "contentType": "application/pdf", "fileName": "fax.pdf"},
+		}},
 		"picture": {"id": 208, "attachments": []any{
-			map[string]any{"id": 2, "type": "MmsAttachment", "contentType": "image/png", "uri": "https://media.example.com/2"}}},
+			map[string]any{"id": 2, "type": "MmsAttachment", "contentType": "image/png", "uri": "https://media.example.com/2"},
+		}},
 		"members of other types": {"id": 209, "to": "nobody", "attachments": 7, "subject": []int{1}},
 		"unknown members":        {"id": 210, "zz": map[string]any{"deep": []any{nil, 1.5e300}}},
 	}
@@ -105,7 +107,8 @@ func anyMessage(r reporter, e *env) {
 		e.mustSettle(r, what, e.with(MessageWith(members)))
 	}
 	voicemail := e.with(MessageWith(map[string]any{"id": 211, "type": "VoiceMail", "attachments": []any{
-		map[string]any{"id": 3, "type": "AudioRecording", "contentType": "audio/mpeg", "vmDuration": 14}}}))
+		map[string]any{"id": 3, "type": "AudioRecording", "contentType": "audio/mpeg", "vmDuration": 14},
+	}}))
 	voicemail.RecordingLink = "https://media.example.com/recordings/3"
 	e.mustSettle(r, "voicemail", voicemail)
 }

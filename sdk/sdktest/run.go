@@ -12,11 +12,11 @@ import (
 type Option func(*suite)
 
 // WithRequest gives the requests that the suite starts from, for adapters that
-// need certain custom fields, settings or contact ids. make is called for each
+// need certain custom fields, settings or contact ids. newRequest is called for each
 // case and returns a request that the adapter's CRM accepts; the suite puts its
 // own messages, zone, secret and keys into it. Without it that is Request.
-func WithRequest(make func() *sdk.AddMessageLogRequest) Option {
-	return func(s *suite) { s.request = make }
+func WithRequest(newRequest func() *sdk.AddMessageLogRequest) Option {
+	return func(s *suite) { s.request = newRequest }
 }
 
 // WithWrites lets the suite count what reached the adapter's CRM: writes returns

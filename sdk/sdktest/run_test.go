@@ -208,7 +208,7 @@ func TestEachCaseCanFail(t *testing.T) {
 			t.Run(name+"/"+mode.name, func(t *testing.T) {
 				a := *c.adapter
 				a.memory = newMemory()
-				s := &suite{request: func() *sdk.AddMessageLogRequest { return Request() }, writes: a.memory.writes}
+				s := &suite{request: func() *sdk.AddMessageLogRequest { return Request() }, writes: a.writes}
 				found := runCase(t, c.failing, &env{suite: s, adapter: &a, target: mode.reach(t, &a)})
 				if len(found) == 0 {
 					t.Errorf("case %s finds nothing wrong", c.failing)

@@ -141,7 +141,8 @@ func TestBuilders(t *testing.T) {
 	if m := MessageWith(map[string]any{"subject": nil}); m.Subject != "" || m.ID.String() != "60279564004" || bytes.Contains(m.Raw, []byte("subject")) {
 		t.Errorf("%s", m.Raw)
 	}
-	if Request(a).IdempotencyKey != Request(a).IdempotencyKey || Request(a).IdempotencyKey == Request(b).IdempotencyKey {
+	key, again, other := Request(a).IdempotencyKey, Request(a).IdempotencyKey, Request(b).IdempotencyKey
+	if key != again || key == other {
 		t.Error("the idempotency key is not that of the messages")
 	}
 	r := Request()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-crm/patchbay/sdk/rpc"
@@ -87,7 +88,7 @@ func (h *handler) WithGroup(name string) slog.Handler {
 }
 
 func (h *handler) then(step func(slog.Handler) slog.Handler) slog.Handler {
-	steps := append(h.steps[:len(h.steps):len(h.steps)], step)
+	steps := slices.Concat(h.steps, []func(slog.Handler) slog.Handler{step})
 	return &handler{plain: h.plain, full: step(h.full), steps: steps}
 }
 

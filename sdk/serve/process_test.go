@@ -181,7 +181,7 @@ func TestLogsReachTheHost(t *testing.T) {
 	}
 	p.stderr.waitFor(t, `"@message":"by log"`)
 	all := p.stderr.waitFor(t, `"@message":"by slog"`)
-	for _, line := range strings.Split(all, "\n") {
+	for line := range strings.SplitSeq(all, "\n") {
 		if !strings.Contains(line, "by slog") {
 			continue
 		}

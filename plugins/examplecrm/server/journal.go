@@ -86,7 +86,7 @@ func (j *journal) prepare() error {
 		return fmt.Errorf("create tables: %w", err)
 	}
 	for _, query := range []string{insertActivity, deleteActivity, knowContact, putContact} {
-		stmt, err := j.db.Prepare(query)
+		stmt, err := j.db.Prepare(query) //nolint:sqlclosecheck // close closes them
 		if err != nil {
 			return fmt.Errorf("prepare statement: %w", err)
 		}
@@ -124,7 +124,7 @@ func (j *journal) transact(changes []change) error {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
 	for _, c := range changes {
-		if _, err := tx.Stmt(j.stmts[c.query]).Exec(c.args...); err != nil {
+		if _, err := tx.Stmt(j.stmts[c.query]).Exec(c.args...); err != nil { //nolint:sqlclosecheck // it ends with tx
 			return errors.Join(fmt.Errorf("write records: %w", err), tx.Rollback())
 		}
 	}

@@ -82,7 +82,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		err = srv.Close() // the grace is over: cut what still runs
 	}
-	<-stopped
+	<-stopped //nolint:errcheck // the server was told to end, and says so
 	return err
 }
 

@@ -203,7 +203,9 @@ func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.Ch
 // errorMessage takes from a failed request's body what helps the user.
 func errorMessage(_ int, body []byte) string {
 	var answer struct {
-		Error struct{ Message string }
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
 	}
 	if json.Unmarshal(body, &answer) != nil {
 		return ""

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,7 +76,7 @@ func spawn(t *testing.T, script, start string) *process {
 func launch(t *testing.T, env ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(os.Args[0])}
-	p.Env = append(env, "GOTRACEBACK=single")
+	p.Env = slices.Concat(env, []string{"GOTRACEBACK=single"})
 	p.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	report, theirs, err := os.Pipe()
 	if err != nil {
