@@ -100,7 +100,7 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.store, err = sqlite.Open(ctx, sqlite.Config{Path: h.cfg.SQLiteFile()}); err != nil {
+	if p.store, err = sqlite.Open(ctx, sqlite.Config{Path: h.cfg.SQLiteFile(), Log: h.log}); err != nil {
 		return nil, err
 	}
 	return sealer, h.checkKey(ctx, p.store, sealer)
