@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	_ "modernc.org/sqlite"
 )
 
 // The section of the README that is run, the bounds of the run, and the ports
@@ -58,6 +61,7 @@ func TestByHand(t *testing.T) {
 	s := begin(t, append(script, script[2]))
 	t.Run("prints", s.prints)
 	t.Run("files", s.files)
+	t.Run("backup", s.backup)
 	t.Run("metrics", s.metrics)
 }
 
@@ -172,6 +176,38 @@ func (s *session) files(t *testing.T) {
 	must(t, err)
 	if text := read(t, "docs/CONFIGURATION.md"); !strings.Contains(text, fmt.Sprintf("`dataDir` (mode %04o", info.Mode().Perm())) {
 		t.Errorf("dataDir has mode %04o", info.Mode().Perm())
+	}
+}
+
+var backupCommand = regexp.MustCompile(`(?m)^sqlite3 (\S+) "(VACUUM INTO '(\S+)')"$`)
+
+// backup runs the statement that docs/CONFIGURATION.md gives for a backup, while
+// the host runs, and looks whether the copy is whole.
+func (s *session) backup(t *testing.T) {
+	m := backupCommand.FindStringSubmatch(read(t, "docs/CONFIGURATION.md"))
+	if m == nil {
+		t.Fatal("docs/CONFIGURATION.md has no command that makes a backup")
+	}
+	copied := filepath.Join(s.dir, m[3])
+	ask := func(file, statement string, into ...any) {
+		t.Helper()
+		db, err := sql.Open("sqlite", file)
+		must(t, err)
+		defer func() { must(t, db.Close()) }()
+		if len(into) == 0 {
+			_, err = db.ExecContext(t.Context(), statement)
+		} else {
+			err = db.QueryRowContext(t.Context(), statement).Scan(into...)
+		}
+		must(t, err)
+	}
+	ask(filepath.Join(s.dir, m[1]), strings.Replace(m[2], m[3], copied, 1))
+	var state string
+	var entries, payloads int
+	ask(copied, "PRAGMA integrity_check", &state)
+	ask(copied, "SELECT (SELECT count(*) FROM entries), (SELECT count(*) FROM payloads)", &entries, &payloads)
+	if state != "ok" || entries != 2 || payloads != 0 {
+		t.Errorf("the copy is %s and has %d entries and %d payloads, want 2 entries that are logged", state, entries, payloads)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/cli"
 	"github.com/patchbay-crm/patchbay/host/config"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
 var makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
@@ -388,5 +389,44 @@ func TestGoCommands(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("no document names a package: this test reads them wrongly")
+	}
+}
+
+// TestExitCodes holds the table of exit codes against what the command line says
+// of them, and the classes in it against the codes.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?m)^  (\d)  `).FindAllStringSubmatch(helpOf(t, "help", "exit-codes"), -1) {
+		want = append(want, m[1])
+	}
+	classes := map[int]fault.Class{cli.ExitRefused: fault.Permanent, cli.ExitLater: fault.Retryable, cli.ExitUnknown: fault.Unknown}
+	for n, row := range open(t, "docs/ERRORS.md").table(t, "exit codes").rows[1:] {
+		got = append(got, row[0])
+		if class, ok := classes[n]; ok && !strings.Contains(row[1], code(class.String())) {
+			t.Errorf("exit code %d is class %s; the document says %s", n, class, row[1])
+		}
+	}
+	if len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("the table has the codes %q, patchbay help exit-codes %q", got, want)
+	}
+}
+
+var logRecord = regexp.MustCompile(`\b(DEBUG|INFO|WARN|ERROR) "([^"]+)"`)
+
+// TestLogRecords looks up the log messages that documents quote.
+func TestLogRecords(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, d := range documents(t) {
+		for _, m := range logRecord.FindAllStringSubmatch(d.prose(t), -1) {
+			found++
+			if !slices.Contains(sources(t).texts, m[2]) {
+				t.Errorf("%s: nothing logs %q", d.name, m[2])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no document quotes a log message: this test reads them wrongly")
 	}
 }
