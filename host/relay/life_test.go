@@ -138,7 +138,7 @@ func TestLogIDThatCouldNotBeWrittenIsWrittenLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var f *flaky
 		w := newWorld(t, func(s Store) Store { f = &flaky{Store: s}; return f })
-		w.canFind = false // nobody else can bring it
+		w.blind() // nobody else can bring it
 		f.set(func(ledger.Event) (error, error) { return errors.New("disk full"), nil }, nil)
 		_, err := w.send(0, "A")
 		w.wantCode(fault.Outcome, err)
@@ -210,7 +210,7 @@ func TestWindowEndsByItself(t *testing.T) {
 		w.wantCode(fault.InProgress, err)
 		time.Sleep(began.Add(window + slack - time.Millisecond).Sub(time.Now()))
 		w.wantState(ledger.InFlight)
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(agendaRest)
 		w.wantState(ledger.Unknown)
 	})
 }

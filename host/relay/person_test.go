@@ -94,9 +94,9 @@ func TestRule10RequestIsStoredAsLongAsItIsNeeded(t *testing.T) {
 			t.Errorf("state %s, stored %v", e.State, w.hasPayload(e.ID))
 		}
 		// The search was given the whole request.
-		got := w.finds[0]
+		got := w.asked()[0]
 		if o := got.Original; o.AuthHeader.Reveal() != "Bearer good" || len(o.Messages) != 1 || o.User.Hostname != "x.acme.example" ||
-			o.ContactInfo.ID.String() != "7" || got.IdempotencyKey != w.calls[1].IdempotencyKey || !o.NotAfter.IsZero() {
+			o.ContactInfo.ID.String() != "7" || got.IdempotencyKey != w.sent()[1].IdempotencyKey || !o.NotAfter.IsZero() {
 			t.Errorf("searched for %+v", got)
 		}
 	})
@@ -178,7 +178,7 @@ func TestResolve(t *testing.T) {
 	t.Run("not logged, after settling, frees the message", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, nil)
-			w.canFind = false
+			w.blind()
 			w.behave(func(_ context.Context, p *process, _ *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 				p.die()
 				return nil, errBroken
@@ -298,10 +298,10 @@ func TestTwoRecordsAreListedAndAudited(t *testing.T) {
 		if at := e.NextAt.Sub(began); at != settles {
 			t.Errorf("the first audit is due after %s", at)
 		}
-		asked := len(w.finds)
+		asked := len(w.asked())
 		time.Sleep(settles)
-		if e = w.entry(e.ID); e.Audits != 1 || len(w.finds) != asked+1 {
-			t.Errorf("after the first audit: %d left, %d searches", e.Audits, len(w.finds)-asked)
+		if e = w.entry(e.ID); e.Audits != 1 || len(w.asked()) != asked+1 {
+			t.Errorf("after the first audit: %d left, %d searches", e.Audits, len(w.asked())-asked)
 		}
 		time.Sleep(24 * time.Hour)
 		e = w.entry(e.ID)
@@ -342,13 +342,10 @@ func TestSettledEntryIsNotSearchedForAgain(t *testing.T) {
 		stale := res.Entry
 		stale.State = ledger.Unknown // as another caller read it a moment ago
 		e := w.relay.search(t.Context(), stale, sdk.Secret{}, "r2")
-		if e.State != ledger.Logged || !e.NextAt.IsZero() || len(w.finds) != 0 {
-			t.Errorf("%s, next %s, %d searches", e.State, e.NextAt, len(w.finds))
+		if e.State != ledger.Logged || !e.NextAt.IsZero() || len(w.asked()) != 0 {
+			t.Errorf("%s, next %s, %d searches", e.State, e.NextAt, len(w.asked()))
 		}
-		w.canFind = false
-		w.mu.Lock()
-		w.live = nil
-		w.mu.Unlock()
+		w.blind()
 		w.behave(writeAndDie(0))
 		_, err = w.send(0, "B")
 		w.wantCode(fault.Outcome, err)
@@ -373,7 +370,7 @@ func TestConcurrentSearchesShareOne(t *testing.T) {
 		w.wantCode(fault.Outcome, err)
 		w.behave(nil)
 		time.Sleep(2 * lag)
-		before := len(w.finds)
+		before := len(w.asked())
 		answers := make(chan string, 10)
 		for range 10 {
 			go func() {
@@ -390,7 +387,7 @@ func TestConcurrentSearchesShareOne(t *testing.T) {
 				t.Errorf("answer %s", got)
 			}
 		}
-		if n := len(w.finds) - before; n > 2 {
+		if n := len(w.asked()) - before; n > 2 {
 			t.Errorf("%d searches", n)
 		}
 	})

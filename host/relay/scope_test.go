@@ -113,7 +113,7 @@ func TestRule16StoresClockIsAnHourOff(t *testing.T) {
 				if wait := fault.RetryAfterOf(err); wait < left-time.Second || wait > left {
 					t.Errorf("Retry-After of retry %s, want %s", wait, left)
 				}
-				for _, find := range w.finds {
+				for _, find := range w.asked() {
 					if after, before := find.SentAfter.Sub(began), find.SentBefore.Sub(began); after.Abs() > time.Second || (before-settles).Abs() > time.Second {
 						t.Errorf("searched from %s to %s", after, before)
 					}
@@ -208,8 +208,8 @@ func TestWaitIsBounded(t *testing.T) {
 			if took := time.Since(began); took != want {
 				t.Errorf("wait %s: answered after %s", wait, took)
 			}
-			if got := w.calls[len(w.calls)-1].Deadline.Sub(began); got != want {
-				t.Errorf("wait %s: the adapter was told %s", wait, got)
+			if sent := w.sent(); sent[len(sent)-1].Deadline.Sub(began) != want {
+				t.Errorf("wait %s: the adapter was told %s", wait, sent[len(sent)-1].Deadline.Sub(began))
 			}
 		}
 		// A caller that waits longer than the host allows: MaxWait.

@@ -126,6 +126,8 @@ func (w *world) begin(cfg Config) (end func()) {
 }
 
 func (w *world) Route(tenant, adapter string) (*Route, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if adapter != w.route.Adapter {
 		return nil, fault.New(fault.AdapterNotFound, "")
 	}
@@ -178,6 +180,27 @@ func (w *world) write(req *sdk.AddMessageLogRequest) string {
 	}
 	w.records = append(w.records, r)
 	return r.id
+}
+
+// sent returns the calls that the adapter got.
+func (w *world) sent() []*sdk.AddMessageLogRequest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls)
+}
+
+// asked returns the searches that the adapter got.
+func (w *world) asked() []*sdk.FindMessageLogRequest {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.finds)
+}
+
+// blind makes the adapter one that cannot search.
+func (w *world) blind() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.live, w.canFind = nil, false
 }
 
 // copies returns how many CRM records hold the message.
