@@ -17,6 +17,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -94,7 +95,13 @@ func (e *SyntaxError) Error() string {
 // Parse reads one document. The nodes keep data, which must not change
 // afterwards. The error is a *SyntaxError.
 func Parse(data []byte) (*Node, error) {
-	p := parser{data: data, dec: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	dec := decoders.Get().(*jsontext.Decoder)
+	dec.Reset(bytes.NewBuffer(data))
+	defer func() {
+		dec.Reset(empty) // the pool keeps no document
+		decoders.Put(dec)
+	}()
+	p := parser{data: data, dec: dec}
 	root, err := p.value(0)
 	if err != nil {
 		return nil, p.syntax(err)
@@ -105,9 +112,31 @@ func Parse(data []byte) (*Node, error) {
 	return root, nil
 }
 
+// decoders are decoders between two documents. One that has met a few knows how
+// much room names take.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(empty) }}
+
+// empty is a document of nothing. Reading it changes nothing.
+var empty = strings.NewReader("")
+
 type parser struct {
 	data []byte
 	dec  *jsontext.Decoder
+	// spare are nodes made ahead: one allocation for many.
+	spare []Node
+}
+
+// nodesAhead is how many nodes are made at once.
+const nodesAhead = 16
+
+func (p *parser) node(kind Kind) *Node {
+	if len(p.spare) == 0 {
+		p.spare = make([]Node, nodesAhead)
+	}
+	n := &p.spare[0]
+	p.spare = p.spare[1:]
+	n.kind = kind
+	return n
 }
 
 var errDepth = fmt.Errorf("values are nested deeper than %d", MaxDepth)
@@ -135,46 +164,40 @@ func (p *parser) value(depth int) (*Node, error) {
 	if depth > MaxDepth {
 		return nil, errDepth
 	}
-	tok, err := p.dec.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	n := &Node{kind: Kind(tok.Kind())}
-	end := p.dec.InputOffset()
-	switch n.kind {
+	switch kind := Kind(p.dec.PeekKind()); kind {
 	case Object, Array:
-		start := end - 1
+		if _, err := p.dec.ReadToken(); err != nil {
+			return nil, err
+		}
+		n := p.node(kind)
+		start := p.dec.InputOffset() - 1
 		if err := p.children(n, depth); err != nil {
 			return nil, err
 		}
 		n.raw = p.data[start:p.dec.InputOffset()]
-	case String:
-		n.text = tok.String()
-		n.raw = p.data[p.stringStart(end):end]
-	case Number:
-		n.raw = []byte(tok.String())
-	default:
-		n.raw = []byte(tok.String())
+		return n, nil
+	default: // a scalar, or a fault that ReadValue reports
+		value, err := p.dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := p.dec.InputOffset()
+		n := p.node(kind)
+		n.raw = p.data[end-int64(len(value)) : end]
+		if kind == String {
+			n.text, err = unquote(n.raw)
+		}
+		return n, err
 	}
-	return n, nil
 }
 
-// stringStart returns the offset of the opening quote of the string that ends
-// before end.
-func (p *parser) stringStart(end int64) int64 {
-	for i := end - 2; i >= 0; i-- {
-		if p.data[i] != '"' {
-			continue
-		}
-		backslashes := int64(0)
-		for i-1-backslashes >= 0 && p.data[i-1-backslashes] == '\\' {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
-			return i
-		}
+// unquote returns the text of a well-formed string.
+func unquote(raw []byte) (string, error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
 	}
-	return 0
+	text, err := jsontext.AppendUnquote(nil, raw)
+	return string(text), err
 }
 
 func (p *parser) children(n *Node, depth int) error {
