@@ -46,6 +46,7 @@ func (i *Instance) Exit() supervisor.Exit {
 // Health asks the adapter whether it can serve. An adapter that answers with a
 // fault of its own is alive and does not serve.
 func (i *Instance) Health(ctx context.Context) (supervisor.Health, error) {
+	i.process.measure()
 	answer, err := i.client.CheckHealth(ctx)
 	if err == nil {
 		return supervisor.Health{Serving: answer.Serving, Message: answer.Message}, nil

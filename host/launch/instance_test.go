@@ -38,7 +38,7 @@ func TestHealthToldByAFault(t *testing.T) {
 		"deadline":    {status.Error(codes.DeadlineExceeded, "late"), false},
 		"no status":   {errors.New("broken"), false},
 	} {
-		inst := &Instance{client: rpc.NewClient(failing{err: c.err})}
+		inst := &Instance{process: &process{}, client: rpc.NewClient(failing{err: c.err})}
 		health, err := inst.Health(t.Context())
 		if (err == nil) != c.answer || health.Serving || c.answer && health.Message != "no licence" {
 			t.Errorf("%s: %+v, %v", name, health, err)

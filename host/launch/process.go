@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,6 +52,10 @@ type process struct {
 	cleanup    func()          // set before released is closed
 	recordPath string          // set before the process can be reaped
 	exit       supervisor.Exit // set before done is closed
+	// ownPeak is the host's own peak memory at the fork. The kernel counts it as
+	// the child's, which shared the host's memory until it became another program.
+	ownPeak int64
+	seen    atomic.Int64 // the largest peak memory read while it ran
 
 	mu      sync.Mutex // guards what follows
 	socket  string     // from the handshake
@@ -79,6 +84,7 @@ func (p *process) Start(context.Context) error {
 	p.mu.Lock()
 	p.pid, p.began = p.cmd.Process.Pid, time.Now()
 	p.mu.Unlock()
+	p.ownPeak = hostPeakRSS()
 	p.out.log = p.out.log.With("pid", p.pid)
 	if p.recordPath, err = p.launcher.record(p); err != nil {
 		p.out.log.Warn("adapter process not recorded", "error", err)
@@ -135,6 +141,7 @@ func (p *process) readStdout() {
 	p.mu.Lock()
 	p.shaken, p.socket = err == nil, socket
 	p.mu.Unlock()
+	p.measure()
 	if err == nil {
 		_, _ = io.WriteString(p.shakeW, line+"\n") // fails only when go-plugin has given up
 	}
@@ -200,6 +207,33 @@ func (p *process) kill() {
 	killGroup(p.pid)
 }
 
+// measure notes how much memory the process has had so far.
+func (p *process) measure() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pid != 0 && !p.reaped { // else the number may be another process's
+		p.seen.Store(max(p.seen.Load(), residentPeak(p.pid)))
+	}
+}
+
+// peakOf returns the most memory that the process has had: what the kernel says
+// at its end where that cannot be the host's, else what was seen while it ran.
+func (p *process) peakOf(usage *syscall.Rusage) int64 {
+	if peak := peakRSS(usage); peak > p.ownPeak {
+		return peak
+	}
+	return p.seen.Load()
+}
+
+// hostPeakRSS returns the most memory that the host itself has had.
+func hostPeakRSS() int64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return peakRSS(&usage)
+}
+
 // conclude says how the process ended.
 func (p *process) conclude() supervisor.Exit {
 	exit := supervisor.Exit{Cause: supervisor.Exited, Code: p.cmd.ProcessState.ExitCode(), Stderr: p.out.report()}
@@ -208,7 +242,7 @@ func (p *process) conclude() supervisor.Exit {
 		exit.Cause, exit.Code, exit.Signal = supervisor.Signaled, -1, unix.SignalName(status.Signal())
 	}
 	if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		exit.PeakRSS = peakRSS(usage)
+		exit.PeakRSS = p.peakOf(usage)
 	}
 	p.mu.Lock()
 	killed := p.killed

@@ -193,3 +193,22 @@ func descendants(session int, runID string) (found []int, unsure bool) {
 
 // peakRSS reads the kernel's unit.
 func peakRSS(usage *syscall.Rusage) int64 { return usage.Maxrss << 10 }
+
+// residentPeak returns the most memory that the running process has had, 0 when
+// that cannot be read.
+func residentPeak(pid int) int64 {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0
+	}
+	_, rest, found := strings.Cut(string(status), "VmHWM:")
+	if !found { // it has ended
+		return 0
+	}
+	size, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kib, err := strconv.ParseInt(size, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
+}
