@@ -108,6 +108,7 @@ func begin(t *testing.T, blocks []string) *session {
 			t.Errorf("the shell: %v", err)
 		}
 		cancel()
+		must(t, os.RemoveAll(filepath.Join(s.dir, "var"))) // for -count
 		if t.Failed() {
 			t.Logf("standard error:\n%s", &stderr)
 		}
@@ -202,6 +203,7 @@ func (s *session) backup(t *testing.T) {
 		must(t, err)
 	}
 	ask(filepath.Join(s.dir, m[1]), strings.Replace(m[2], m[3], copied, 1))
+	t.Cleanup(func() { must(t, os.Remove(copied)) })
 	var state string
 	var entries, payloads int
 	ask(copied, "PRAGMA integrity_check", &state)
