@@ -87,14 +87,14 @@ func (c *crm) want(t testing.TB, records ...string) {
 	}
 }
 
-// agree compares the ledger of the tenants with the CRM one to one: each record
+// agree compares the tenants' ledger entries of examplecrm with the CRM one to one: each record
 // has exactly one logged entry with the same contact and messages, each logged
 // entry its record, no message stands in two records, and nothing is open.
 func (c *crm) agree(t testing.TB, h *host, tenants ...string) {
 	t.Helper()
 	logged := map[string]entry{}
 	for _, tenant := range tenants {
-		for _, e := range h.entries(t, tenant, "") {
+		for _, e := range h.entries(t, tenant, "adapter=examplecrm") {
 			switch {
 			case e.State != "logged" && e.State != "failed":
 				t.Errorf("entry %s of %s is %s", e.ID, tenant, e.State)

@@ -29,7 +29,7 @@ type setup struct {
 	crm *crm
 	// data is the data directory; empty for a fresh one.
 	data string
-	// dirs are the adapters folders; none for the bundled one.
+	// dirs are the adapters folders; none for those of the bundled adapters.
 	dirs []string
 	// adapters is what the configuration says about adapters beside the quick
 	// times that every adapter gets: by name, in the form of the file.
@@ -72,7 +72,7 @@ func (s setup) configure(t testing.TB) (file, data string) {
 	}
 	dirs := s.dirs
 	if dirs == nil {
-		dirs = []string{bundled(t)}
+		dirs = []string{bundled(t, "examplecrm"), bundled(t, "faulty")}
 	}
 	// JSON is YAML too.
 	text, err := json.Marshal(object{

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,6 +31,15 @@ func TestMain(m *testing.M) {
 	if script := os.Getenv(envScript); script != "" {
 		sdktest.ServeScripted(script)
 		return
+	}
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		// These tests wait for windows to close far more than they compute.
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			panic(err)
+		}
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if err := os.RemoveAll(shared.dir); err != nil {
@@ -89,19 +99,18 @@ func goBuild(ctx context.Context, out, pkg string) error {
 	return nil
 }
 
-// bundled returns an adapters folder with examplecrm and faulty.
-func bundled(t testing.TB) string {
-	return once(t, "bundled", func(ctx context.Context, dir string) error {
-		for _, name := range []string{"examplecrm", "faulty"} {
-			binary := filepath.Join(shared.dir, name)
-			if err := goBuild(ctx, binary, "./plugins/"+name); err != nil {
-				return err
-			}
-			if err := pack(ctx, dir, filepath.Join(repository, "manifests", name+".json"), binary); err != nil {
-				return err
-			}
-		}
-		return nil
+// binary returns the path of a bundled adapter's program.
+func binary(t testing.TB, name string) string {
+	return once(t, name+".bin", func(ctx context.Context, out string) error {
+		return goBuild(ctx, out, "./plugins/"+name)
+	})
+}
+
+// bundled returns an adapters folder with one bundled adapter.
+func bundled(t testing.TB, name string) string {
+	program := binary(t, name)
+	return once(t, name, func(ctx context.Context, dir string) error {
+		return pack(ctx, dir, filepath.Join(repository, "manifests", name+".json"), program)
 	})
 }
 
