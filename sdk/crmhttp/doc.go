@@ -33,7 +33,8 @@
 //	425 503 (Retry-After)                           crm_unavailable      crm_unavailable
 //	408, other 5xx, 1xx                             crm_unavailable      outcome_unknown
 //	301 307 308 (the resource lives elsewhere)      followed             crm_rejected
-//	other 3xx (303 is how many answer a success)    followed             outcome_unknown
+//	302 303 (303 is how many answer a success)      followed             outcome_unknown
+//	other 3xx                                       crm_rejected         outcome_unknown
 //	no such host, connection refused, TLS, dial     crm_unavailable      crm_unavailable
 //	timeout or reset before a byte was written      crm_unavailable      crm_unavailable
 //	timeout or reset afterwards                     crm_unavailable      outcome_unknown
