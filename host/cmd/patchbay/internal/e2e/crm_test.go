@@ -14,10 +14,9 @@ import (
 // crm is a running example CRM.
 type crm struct {
 	*server.Server
-	t     testing.TB
-	addr  string
-	token string
-	stop  func() // stops answering; records stay
+	t    testing.TB
+	addr string
+	stop func() // stops answering; records stay
 }
 
 // startCRM starts a CRM that takes the token.
@@ -25,7 +24,7 @@ func startCRM(t testing.TB, token string) *crm {
 	t.Helper()
 	s, err := server.New(server.Config{Tokens: []string{token}})
 	must(t, err)
-	c := &crm{Server: s, t: t, addr: "127.0.0.1:0", token: token}
+	c := &crm{Server: s, t: t}
 	c.open()
 	t.Cleanup(func() {
 		c.stop()
@@ -34,11 +33,11 @@ func startCRM(t testing.TB, token string) *crm {
 	return c
 }
 
-// open begins to answer, on the same address as before.
+// open begins to answer on a free port.
 func (c *crm) open() {
 	c.t.Helper()
 	var listen net.ListenConfig
-	listener, err := listen.Listen(context.Background(), "tcp", c.addr)
+	listener, err := listen.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	must(c.t, err)
 	c.addr = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())

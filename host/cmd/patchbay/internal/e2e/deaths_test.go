@@ -23,7 +23,7 @@ func TestKilledAdapter(t *testing.T) {
 		switches server.Switches
 		status   int // of the call that was cut off
 	}{
-		"before the write": {server.Switches{ApplyDelay: 700 * time.Millisecond}, 504},
+		"before the write": {server.Switches{ApplyDelay: 1500 * time.Millisecond}, 504},
 		"after the write":  {server.Switches{AnswerDelay: time.Minute}, 201},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestKilledAdapter(t *testing.T) {
 			if now := h.pid(t, "examplecrm"); now == pid {
 				t.Error("the adapter was not replaced")
 			}
-			id := ""
+			var id string
 			if r := call.wait(t); c.status == http.StatusCreated {
 				id = r.logged(t, 201).MessageLogID
 			} else {

@@ -20,11 +20,12 @@ import (
 // hostRefusals are those of a host that is in trouble itself, or whose adapter
 // never works.
 var hostRefusals = refusals{
-	"adapter_unavailable/quarantined": {status: 503, class: "retryable", source: "host", wait: [2]int{1, 60}, do: quarantined},
-	"adapter_unavailable/not serving": {status: 503, class: "retryable", source: "host", wait: [2]int{1, 6}, do: sick},
-	"adapter_disabled/switched off":   {status: 403, class: "permanent", source: "host", written: 1, do: switchedOff},
-	"shutting_down/draining":          {status: 503, class: "retryable", source: "host", wait: [2]int{1, 1}, written: 2, do: draining},
-	"internal/unreadable request":     {status: 500, class: "unknown", source: "host", do: unreadable},
+	"adapter_unavailable/quarantined":     {status: 503, class: "retryable", source: "host", wait: [2]int{1, 60}, do: quarantined},
+	"adapter_unavailable/not serving":     {status: 503, class: "retryable", source: "host", wait: [2]int{1, 6}, do: sick},
+	"crm_unavailable/refuses connections": {status: 503, class: "retryable", source: "crm", do: closed},
+	"adapter_disabled/switched off":       {status: 403, class: "permanent", source: "host", written: 1, do: switchedOff},
+	"shutting_down/draining":              {status: 503, class: "retryable", source: "host", wait: [2]int{1, 1}, written: 2, do: draining},
+	"internal/unreadable request":         {status: 500, class: "unknown", source: "host", do: unreadable},
 }
 
 // start gives the bench its host.
@@ -65,6 +66,15 @@ func sick(t *testing.T, b *bench) reply {
 		return len(all) == 1 && all[0].Health != ""
 	})
 	return b.faulty("ok")
+}
+
+// closed has a CRM that does not listen. The adapter has no connection left from
+// before on which a call could get lost.
+func closed(t *testing.T, b *bench) reply {
+	b.start(t, setup{})
+	b.tenant(t, "acme", "examplecrm")
+	b.crm.stop()
+	return b.add("acme", "examplecrm", b.next(nil))
 }
 
 func switchedOff(t *testing.T, b *bench) reply {

@@ -54,7 +54,7 @@ func TestIsolation(t *testing.T) {
 	h := startHost(t, setup{crm: c, adapters: map[string]object{
 		"examplecrm": {"limits": object{"callTimeout": "20s"}},
 		"faulty": {
-			"limits":    object{"callTimeout": "700ms", "concurrency": 4},
+			"limits":    object{"callTimeout": "3s", "concurrency": 4},
 			"reconcile": object{"applyWithin": "200ms", "searchLag": "0s"},
 		},
 	}})

@@ -63,7 +63,7 @@ func TestMishaps(t *testing.T) {
 				prefer = []string{m.prefer}
 			}
 			r := h.add("acme", "examplecrm", group(1, 2), prefer...)
-			id := ""
+			var id string
 			if m.status == http.StatusCreated {
 				id = r.logged(t, 201).MessageLogID
 			} else {

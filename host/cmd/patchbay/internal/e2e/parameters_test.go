@@ -3,6 +3,7 @@ package e2e
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -72,9 +73,7 @@ func (tp *tape) post(t *testing.T, tenant, body string) sdktest.Record {
 // one each time.
 func (tp *tape) fresh(with fields, messages ...string) string {
 	all := fields{"contactInfo": fmt.Sprintf(`{"id":"fresh-%d"}`, tp.nextID.Add(1))}
-	for name, text := range with {
-		all[name] = text
-	}
+	maps.Copy(all, with)
 	return body(all, messages...)
 }
 
@@ -275,12 +274,9 @@ func (tp *tape) additionalSubmission(t *testing.T) {
 				got[key] = string(value.Raw())
 			}
 			want := map[string]string{}
-			for _, from := range []map[string]string{defaults, c.want} {
-				for key, value := range from {
-					want[key] = value
-				}
-			}
-			if fmt.Sprint(got) != fmt.Sprint(want) {
+			maps.Copy(want, defaults)
+			maps.Copy(want, c.want)
+			if !maps.Equal(got, want) {
 				t.Errorf("arrived as %v, want %v", got, want)
 			}
 		})

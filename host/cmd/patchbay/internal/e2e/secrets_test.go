@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,9 +33,7 @@ func marked(id int, with fields) string {
 			`","from":{"phoneNumber":"` + marker + `"},"to":[{"phoneNumber":"` + marker + `","location":"` + marker +
 			`"}],"unknown":"` + marker + `","uri":"https://platform.example/` + marker + `"}`,
 	}
-	for name, text := range with {
-		all[name] = text
-	}
+	maps.Copy(all, with)
 	return body(all)
 }
 
