@@ -16,11 +16,25 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends ctx; from then on signals kill at once, as a user who
-	// sends a second one expects.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx))
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go obey(signals, cancel)
+	code := run(ctx)
+	cancel()
+	os.Exit(code)
+}
+
+// obey ends the context at the first signal. A second one, however soon it comes,
+// ends the process at once, as a user who sends it expects.
+func obey(signals chan os.Signal, cancel context.CancelFunc) {
+	<-signals
+	cancel()
+	second := <-signals
+	signal.Reset()
+	if s, ok := second.(syscall.Signal); ok {
+		_ = syscall.Kill(os.Getpid(), s)
+	}
 }
 
 func run(ctx context.Context) int {
