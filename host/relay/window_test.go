@@ -212,51 +212,64 @@ func TestHangingCall(t *testing.T) {
 	})
 }
 
-// stubborn is a process that lives for a while after it was condemned.
-type stubborn struct {
-	*process
-	lives time.Duration
-}
-
-func (s *stubborn) Condemn(string) {
-	time.AfterFunc(s.lives, s.die)
-}
-
-func (s *stubborn) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	s.w.mu.Lock()
-	s.w.calls = append(s.w.calls, req)
-	s.w.mu.Unlock()
-	select {
-	case <-ctx.Done():
-	case <-s.done:
-	}
-	return nil, errBroken
-}
-
-// TestNotFoundIsNotBelievedWhileTheProcessLives is the second half of rule 2.
-func TestNotFoundIsNotBelievedWhileTheProcessLives(t *testing.T) {
+// TestStaleFailureIsNotTold: a failure that comes when the window has ended changes
+// nothing, and its caller is told that the outcome is open (rule 3).
+func TestStaleFailureIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
-		const lives = 10 * time.Minute
-		w.mu.Lock()
-		w.hand = &stubborn{&process{w: w, done: make(chan struct{}), canFind: true}, lives}
-		w.mu.Unlock()
-		_, err := w.send(time.Second, "A")
+		w.behave(func(context.Context, *process, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+			time.Sleep(window + apply - time.Second)
+			return nil, fault.Rejected("no")
+		})
+		_, err := w.send(time.Minute, "A")
 		w.wantCode(fault.Outcome, err)
-		time.Sleep(window + apply)
-		w.mu.Lock()
-		w.hand = nil // others serve the searches
-		w.mu.Unlock()
-		time.Sleep(lives - time.Minute) // long after it settled
-		e := w.wantState(ledger.Unknown)
-		if e.Verdict != "notFound" {
-			t.Errorf("verdict %q", e.Verdict)
+		if fault.ClassOf(err) != fault.Unknown {
+			t.Errorf("class %s", fault.ClassOf(err))
 		}
-		_, err = w.relay.Resolve(t.Context(), ResolveCall{Tenant: "t1", ID: e.ID, NotLogged: true})
-		w.wantCode(fault.OutcomeUnsettled, err)
-		time.Sleep(10 * time.Minute)
+		w.wantState(ledger.Unknown)
+		time.Sleep(settles)
 		w.wantState(ledger.Failed)
 	})
+}
+
+// TestRule05WhenALogIDIsFsynced: when nobody can search for the record, and when the
+// answer came late.
+func TestRule05WhenALogIDIsFsynced(t *testing.T) {
+	for name, c := range map[string]struct {
+		blind bool
+		takes time.Duration
+		want  bool
+	}{
+		"can be found":           {false, 0, false},
+		"cannot be found":        {true, 0, true},
+		"late, and can be found": {false, window + time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var f *flaky
+				w := newWorld(t, func(s Store) Store { f = &flaky{Store: s}; return f })
+				if c.blind {
+					w.blind()
+				}
+				seen := make(chan bool, 1)
+				f.set(func(ev ledger.Event) (error, error) {
+					if id, ok := ev.(ledger.LogID); ok {
+						seen <- id.Durable
+					}
+					return nil, nil
+				}, nil)
+				w.behave(func(_ context.Context, _ *process, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+					id := w.write(req)
+					time.Sleep(c.takes)
+					return sdk.Logged(id), nil
+				})
+				w.logged(w.send(time.Minute, "A"))
+				if got := <-seen; got != c.want {
+					t.Errorf("fsynced: %v", got)
+				}
+			})
+		})
+	}
 }
 
 func TestStoreThatCannotBeReadTellsNothingWrong(t *testing.T) {

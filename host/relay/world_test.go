@@ -68,6 +68,9 @@ type world struct {
 	live    *process
 	// add is what the adapter does; nil: it writes and answers.
 	add func(ctx context.Context, p *process, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error)
+	// slow is how long a search takes: it shows the CRM as it was at its beginning.
+	// age is how old the CRM's index says it is.
+	slow, age time.Duration
 	// hand, when set, is the process that is handed out.
 	hand Process
 	// down, when set, is why no process can be had.
@@ -269,22 +272,28 @@ func (p *process) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogReque
 }
 
 func (p *process) FindMessageLog(_ context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
-	p.w.mu.Lock()
-	defer p.w.mu.Unlock()
-	p.w.finds = append(p.w.finds, req)
+	ids, slow, asOf := p.w.lookUp(req)
 	if req.Original.AuthHeader.Reveal() == "Bearer expired" {
 		return nil, fault.Unauthorized("expired")
 	}
-	var ids []string
-	for _, r := range p.w.records {
+	time.Sleep(slow)
+	if len(ids) > 0 {
+		return sdk.Found(ids...), nil
+	}
+	return sdk.NotFound(asOf), nil
+}
+
+// lookUp notes a search and returns what the CRM shows.
+func (w *world) lookUp(req *sdk.FindMessageLogRequest) (ids []string, slow time.Duration, asOf time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.finds = append(w.finds, req)
+	for _, r := range w.records {
 		if r.key == req.IdempotencyKey && !time.Now().Before(r.at.Add(lag)) {
 			ids = append(ids, r.id)
 		}
 	}
-	if len(ids) > 0 {
-		return sdk.Found(ids...), nil
-	}
-	return sdk.NotFound(time.Now()), nil
+	return ids, w.slow, time.Now().Add(-w.age)
 }
 
 func (p *process) CanFind() bool         { return p.canFind }
