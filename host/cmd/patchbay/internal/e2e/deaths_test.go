@@ -201,6 +201,9 @@ func TestKilledHost(t *testing.T) {
 
 	s.data = h.data
 	h = startCommand(t, s)
+	if left := h.entries(t, "acme", "state=in_flight"); len(left) != 0 {
+		t.Errorf("a host that was just started has %d entries in flight", len(left))
+	}
 	crm.set(server.Switches{})
 	sent := make(chan int)
 	replies := make([]reply, messages)
