@@ -110,7 +110,7 @@ func (ev Failure) apply(e *Entry, now time.Time, _ RowState) Result {
 		e.doubtEarlier(now)
 		return e.bump()
 	}
-	return e.fail(ev.Problem)
+	return e.fail(ev.Problem, now)
 }
 
 // doubtEarlier makes the entry unknown for the sake of an earlier attempt.
@@ -124,7 +124,14 @@ func (e *Entry) doubtEarlier(now time.Time) {
 }
 
 // fail makes the entry failed and releases its claims.
-func (e *Entry) fail(p *Problem) Result {
+//
+// An entry of which a stray is known is logged after all, under that ID: to free
+// its messages would log them twice.
+func (e *Entry) fail(p *Problem, now time.Time) Result {
+	if len(e.StrayIDs) > 0 {
+		e.log(e.StrayIDs[0], now)
+		return e.bump()
+	}
 	e.State, e.Problem, e.NextAt = Failed, p, time.Time{}
 	e.UnsettledUntil = time.Time{}
 	r := e.bump()
@@ -235,7 +242,7 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 			return e.fail(&Problem{
 				fault.PoisonMessage, fault.Permanent, fault.Host,
 				"the adapter's process died each time it was given these messages",
-			})
+			}, now)
 		}
 		e.State, e.NextAt, e.UnsettledUntil = Queued, now, time.Time{}
 		return e.bump()
@@ -243,7 +250,7 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 	return e.fail(&Problem{
 		fault.CRMUnavailable, fault.Retryable, fault.Host,
 		"the outcome was unknown; a search of the CRM then showed that nothing was logged",
-	})
+	}, now)
 }
 
 // askAgain schedules the next search: by the given wait, else by backoff, and in
@@ -268,7 +275,9 @@ func (ev CannotTell) apply(e *Entry, now time.Time, _ RowState) Result {
 		return Result{}
 	}
 	e.ReconciledAt, e.Verdict = now, "cannotTell"
-	e.askAgain(now, ev.RetryAfter)
+	if e.askAgain(now, ev.RetryAfter); ev.Never {
+		e.NextAt, e.Audits = time.Time{}, 0
+	}
 	return e.bump()
 }
 
@@ -323,7 +332,7 @@ func (ev ResolveNotLogged) apply(e *Entry, now time.Time, _ RowState) Result {
 		return e.fail(&Problem{
 			fault.CRMUnavailable, fault.Retryable, fault.Host,
 			"the outcome was unknown; a person settled it as not logged",
-		})
+		}, now)
 	case Failed:
 		return Result{}
 	case Queued:

@@ -71,6 +71,9 @@ type CannotTell struct {
 	Epoch int64
 	// RetryAfter is when to ask again; 0 leaves it to the backoff.
 	RetryAfter time.Duration
+	// Never is whether there is no use in asking again: the stored request was
+	// erased. The entry waits for a person, and audits end.
+	Never bool
 }
 
 // Retry asks to send a failed entry again, or a queued one now.

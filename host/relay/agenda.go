@@ -15,8 +15,9 @@ import (
 const (
 	// agendaBatch is how many due entries are read at once.
 	agendaBatch = 256
-	// agendaRest is the longest rest between two looks at the agenda.
-	agendaRest = 30 * time.Second
+	// agendaRest is the longest rest between two looks at the agenda. A claim does
+	// not wake the agenda, so its window may be ended this much late.
+	agendaRest = time.Second
 	// agendaPause is the shortest, so that a clock that runs behind the store's does
 	// not keep a processor busy.
 	agendaPause = 20 * time.Millisecond

@@ -289,6 +289,10 @@ func (a *attempt) record(ev ledger.Event, err error) outcome {
 // is, or the relay ends. Every event is fenced by its epoch, so writing it twice
 // changes nothing.
 func (r *Relay) writeLater(id string, ev ledger.Event) {
+	if logged, ok := ev.(ledger.LogID); ok {
+		logged.Durable = true // by then its window may be over
+		ev = logged
+	}
 	r.calls.Add(1)
 	go func() {
 		defer r.calls.Done()

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
@@ -29,7 +30,9 @@ func (r *Relay) search(ctx context.Context, e ledger.Entry, auth sdk.Secret, req
 	ev, err := r.ask(ctx, e, auth, requestID)
 	if err != nil {
 		r.log.WarnContext(ctx, "search not made", "message_log_id", e.ID, "adapter", e.Adapter, "error", err)
-		ev = ledger.CannotTell{Epoch: e.Epoch, RetryAfter: fault.RetryAfterOf(err)}
+		ev = ledger.CannotTell{
+			Epoch: e.Epoch, RetryAfter: fault.RetryAfterOf(err), Never: errors.Is(err, errPayloadGone),
+		}
 	}
 	res, err := r.apply(ctx, e.ID, ev)
 	if err != nil {
