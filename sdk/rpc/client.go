@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -57,8 +58,10 @@ func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
 //  2. A fault of the adapter with its class. Its code is one of
 //     fault.AdapterCodes.
 //  3. adapter_fault, class unknown: the adapter answered what cannot be used.
-//  4. outcome_unknown, class unknown: the connection ended, or ctx did, before
-//     an answer came.
+//  4. outcome_unknown, class unknown: the adapter said so; or, with
+//     ErrBrokenOff in the chain, the connection ended, or ctx did, before an
+//     answer came; or the answer was a status that is no fault, as a handler
+//     that throws makes in some languages.
 //  5. invalid_fields or request_too_large, class permanent: the request cannot
 //     travel and was not sent.
 func (c *Client) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
@@ -100,12 +103,18 @@ func (c *Client) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequ
 	return foundFromProto(answer, time.Now()), nil
 }
 
-// CheckHealth asks whether the adapter can serve. An error means that it does
-// not answer.
+// CheckHealth asks whether the adapter can serve. A check that ends with a status
+// that is no fault is an answer: the process lives, and does not serve. An error
+// with ErrBrokenOff in its chain means that it does not answer, any other is a
+// fault of the adapter.
 func (c *Client) CheckHealth(ctx context.Context) (*sdk.CheckHealthResponse, error) {
 	p, err := c.service.CheckHealth(outgoing(ctx), &adapterv1.CheckHealthRequest{})
 	if err != nil {
-		return nil, fromError(ctx, opCheckHealth, err)
+		f := fromError(ctx, opCheckHealth, err)
+		if f.Code == fault.Outcome && !errors.Is(f, ErrBrokenOff) {
+			return sdk.NotServing("the adapter's health check failed"), nil
+		}
+		return nil, f
 	}
 	return healthFromProto(p), nil
 }

@@ -40,7 +40,10 @@
 // code's own, "source" (adapter, crm). A wait travels in google.rpc.RetryInfo.
 // The status message is for people, at most 1 KiB, without secrets. The gRPC code
 // itself is for tools only: the table stands in status.go. A status without our
-// ErrorInfo was made by the transport, and the outcome of the call is unknown.
+// ErrorInfo was made by the transport, or by a handler that threw something else,
+// and the outcome of the call is unknown. Unavailable, Canceled and
+// DeadlineExceeded then mean that no answer came (ErrBrokenOff); with any other
+// code the handler has returned.
 //
 // Trust. What an adapter answers is input from a stranger. The client checks log
 // IDs, cuts texts, drops log pages that are no web address, bounds waits, and

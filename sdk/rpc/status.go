@@ -146,20 +146,30 @@ func boundedWait(d *durationpb.Duration) time.Duration {
 	return min(max(d.AsDuration(), 0), maxWait)
 }
 
-// fromTransport reads a status that no adapter made: the process died, the
-// deadline passed, the answer was too large. The CRM may have acted.
+// ErrBrokenOff is in the chain of a fault of the Client when the call ended
+// before the adapter had answered it: the connection broke, the deadline passed,
+// or the caller gave up. The adapter may still be at work, or hang. Without it,
+// whatever the fault, the adapter's handler has returned.
+var ErrBrokenOff = errors.New("the call broke off")
+
+// fromTransport reads a status without our ErrorInfo: the process died, the
+// deadline passed, the answer was too large, or a handler in another language
+// threw what its SDK did not turn into a fault. The CRM may have acted.
 func fromTransport(ctx context.Context, op string, st *status.Status) *fault.Error {
+	f := &fault.Error{Op: op, Code: fault.Outcome, Class: fault.Unknown}
 	cause := fmt.Errorf("transport status %s: %s", st.Code(), clip(st.Message(), maxTextBytes))
-	msg := "the connection to the adapter ended before it answered"
 	switch st.Code() {
+	case codes.Unavailable:
+		f.Msg = "the connection to the adapter ended before it answered"
+		f.Err = errors.Join(ErrBrokenOff, cause)
 	case codes.DeadlineExceeded:
-		msg = "the adapter did not answer in time"
-		cause = errors.Join(context.DeadlineExceeded, cause)
+		f.Msg = "the adapter did not answer in time"
+		f.Err = errors.Join(ErrBrokenOff, context.DeadlineExceeded, cause)
 	case codes.Canceled:
-		msg = "the call was cancelled before the adapter answered"
-		if ctx.Err() != nil {
-			cause = errors.Join(ctx.Err(), cause)
-		}
+		f.Msg = "the call was cancelled before the adapter answered"
+		f.Err = errors.Join(ErrBrokenOff, ctx.Err(), cause)
+	default:
+		f.Msg, f.Err = "the adapter's answer was no answer that can be read", cause
 	}
-	return &fault.Error{Op: op, Code: fault.Outcome, Class: fault.Unknown, Msg: msg, Err: cause}
+	return f
 }

@@ -121,6 +121,31 @@ func TestEndedCallsSayWhy(t *testing.T) {
 	}
 }
 
+// TestBrokenOffOnlyWithoutAnAnswer: a handler that returned, whatever it threw,
+// does not hang, and its process must not be ended as one that does.
+func TestBrokenOffOnlyWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	broken := map[codes.Code]bool{codes.Unavailable: true, codes.Canceled: true, codes.DeadlineExceeded: true}
+	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+		f := fromError(t.Context(), "op", status.Error(code, "thrown"))
+		if f.Code != fault.Outcome || f.Class != fault.Unknown {
+			t.Errorf("%s reads as %+v", code, f)
+		}
+		if got := errors.Is(f, ErrBrokenOff); got != broken[code] {
+			t.Errorf("%s is broken off: %v, want %v", code, got, broken[code])
+		}
+		if !strings.Contains(f.Error(), "thrown") {
+			t.Errorf("%s: the cause is lost: %v", code, f)
+		}
+	}
+	for _, code := range fault.Codes() {
+		f := fromError(t.Context(), "op", toStatus(&fault.Error{Code: code}, unscrubbed))
+		if errors.Is(f, ErrBrokenOff) {
+			t.Errorf("a fault of the adapter, %s, reads as broken off", code)
+		}
+	}
+}
+
 func TestClip(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

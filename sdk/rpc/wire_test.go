@@ -324,6 +324,9 @@ func TestHostileAnswers(t *testing.T) {
 			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Unknown {
 				t.Errorf("%v", err)
 			}
+			if got, want := errors.Is(err, rpc.ErrBrokenOff), name == "unavailable"; got != want {
+				t.Errorf("broken off: %v, want %v: %v", got, want, err)
+			}
 			if n := s.calls.Load(); n != 1 {
 				t.Errorf("called %d times", n)
 			}
@@ -332,6 +335,22 @@ func TestHostileAnswers(t *testing.T) {
 	good := &service{add: id("1")}
 	if resp, err := sdktest.PairService(t, good).AddMessageLog(t.Context(), request()); err != nil || resp.LogURL != "" {
 		t.Errorf("%+v, %v", resp, err)
+	}
+}
+
+// TestHealthCheckThatThrows: an adapter that answers, if only with a status, is
+// alive.
+func TestHealthCheckThatThrows(t *testing.T) {
+	t.Parallel()
+	// The service of another make has no CheckHealth: UNIMPLEMENTED.
+	client := sdktest.PairService(t, &service{})
+	if got, err := client.CheckHealth(t.Context()); err != nil || got.Serving || got.Message == "" {
+		t.Errorf("health %+v, %v; want an answer that it does not serve", got, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := client.CheckHealth(ended); !errors.Is(err, rpc.ErrBrokenOff) {
+		t.Errorf("health %+v, %v; want no answer", got, err)
 	}
 }
 
@@ -410,7 +429,7 @@ func TestDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := client.AddMessageLog(ctx, request())
-	if fault.CodeOf(err) != fault.Outcome || fault.ClassOf(err) != fault.Unknown || !errors.Is(err, context.DeadlineExceeded) {
+	if fault.CodeOf(err) != fault.Outcome || fault.ClassOf(err) != fault.Unknown || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, rpc.ErrBrokenOff) {
 		t.Errorf("%v", err)
 	}
 	if err := <-saw; err == nil {
