@@ -39,6 +39,11 @@ type Adapter interface {
 	//     count as this too, unless every request of the call went through
 	//     crmhttp and none of them was a write.
 	//
+	// Outcomes 2 and 3 are believed only while they can be true: when crmhttp saw
+	// a write of this call that the CRM did not refuse, the host is told outcome 4
+	// instead, and the adapter's own fault is logged. A search by POST is no write
+	// when crmhttp is told so, by Session.QueryJSON or Request.ReadOnly.
+	//
 	// ctx ends when the host no longer listens, which is later than
 	// req.Deadline. Nothing may be sent to the CRM after req.NotAfter; crmhttp
 	// sees to that.

@@ -10,8 +10,8 @@
 // # Reads and writes
 //
 // GET, HEAD and OPTIONS are reads. Every other method is a write, unless the
-// Request says ReadOnly, as a search by POST does. Writes are what the rules
-// below are about:
+// Request says ReadOnly, as QueryJSON does for a search by POST. Writes are what
+// the rules below are about:
 //
 //   - A write leaves only inside the send window (CRMCall.NotAfter). The window is
 //     checked last, by the connection, directly before each piece of the request
@@ -51,7 +51,9 @@
 // made by the first of two steps exists, whatever becomes of the second. Such a
 // fault becomes outcome_unknown; what happened stands in its cause, and StatusOf
 // still finds the status. A first write that the CRM refused (a 409, say) leaves
-// the call as definite as it was.
+// the call as definite as it was. The SDK's server holds the adapter's own faults
+// to the same rule: fault.Rejected after such a write reaches the host as
+// outcome_unknown.
 //
 // HTTP/1.1 only: there a connection carries one request at a time, so every byte
 // written belongs to a known request. Proxies named in the environment are

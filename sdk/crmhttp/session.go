@@ -41,8 +41,10 @@ type Request struct {
 	ContentType string
 	// ReadOnly declares that the request changes nothing in the CRM although its
 	// method is not GET, as a search by POST. It is then not bound to the send
-	// window, and its failures are never of class Unknown. Declared wrongly, it
-	// lets messages be logged twice.
+	// window, its failures are not of class Unknown by themselves, and later ones
+	// of the call stay as definite as they are. Left out, a search that succeeds
+	// counts as a write that stands, and a refusal after it locks the messages.
+	// Declared wrongly, it lets messages be logged twice.
 	ReadOnly bool
 }
 

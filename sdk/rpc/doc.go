@@ -50,6 +50,11 @@
 // turns codes that an adapter may not raise into adapter_fault. An answer it
 // cannot use is an adapter_fault of class unknown, for the CRM record may exist.
 //
+// Writes that were seen. When a watching client saw the CRM take a write of the
+// call, or not refuse it, no fault of the adapter is definite: the server turns
+// one of class retryable or permanent into outcome_unknown, and logs what the
+// adapter said.
+//
 // Panics and plain errors. The server recovers a panic in adapter code, logs the
 // stack and answers adapter_fault; the process lives on. An error that is no
 // fault.Error is answered with a general text, since it may hold a secret, and

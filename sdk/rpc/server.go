@@ -129,12 +129,15 @@ func answer[R, P any](ctx context.Context, c *call, toProto func(*R) *P, run fun
 	return toProto(r), nil
 }
 
-// failed turns an error of the adapter into a status. A fault travels as it is
-// and its cause is logged here; of any other error only the class travels, for
-// its text may hold a secret.
+// failed turns an error of the adapter into a status. A fault travels as it is,
+// unless a write that was seen speaks against it, and its cause is logged here;
+// of any other error only the class travels, for its text may hold a secret.
 func (c *call) failed(ctx context.Context, err error) error {
 	f, ok := fault.As(err)
 	switch {
+	case ok && f.Class != fault.Unknown && c.state.MayHaveActed():
+		f = overruled(f)
+		err = f
 	case ok:
 	case ctx.Err() != nil && c.class() == fault.Unknown && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 		// The host has stopped listening, or is about to: what it would conclude by
@@ -152,6 +155,16 @@ func (c *call) failed(ctx context.Context, err error) error {
 			"code", string(fault.CodeOf(f)), "class", f.Class.String(), "error", c.scrub(err.Error()))
 	}
 	return c.status(f)
+}
+
+// overruled returns what travels instead of f, by which the CRM has not acted,
+// when a write of the call stands: a record may exist, and a caller who believed
+// f would log the message a second time.
+func overruled(f *fault.Error) *fault.Error {
+	return &fault.Error{
+		Code: fault.Outcome, Class: fault.Unknown, Source: fault.Adapter, Err: f,
+		Msg: "the CRM may have acted on a request of this call; then: " + fault.MessageOf(f),
+	}
 }
 
 // panicked logs a panic and turns it into a status.

@@ -172,6 +172,19 @@ func TestFailuresOfAdapters(t *testing.T) {
 		"wrapped fault": {func(req) (*sdk.AddMessageLogResponse, error) {
 			return nil, fmt.Errorf("create: %w", fault.OutcomeUnknown(leak))
 		}, fault.Outcome, fault.Unknown, "key=[redacted]"},
+		"rejected after a write": {func(r req) (*sdk.AddMessageLogResponse, error) {
+			wrote(r)
+			return nil, fault.Rejected("contact " + token + " is gone")
+		}, fault.Outcome, fault.Unknown, "crm_rejected: contact [redacted] is gone"},
+		"retryable after a write": {func(r req) (*sdk.AddMessageLogResponse, error) {
+			wrote(r)
+			return nil, fmt.Errorf("associate: %w", fault.RetryAfter(time.Second, "slow down"))
+		}, fault.Outcome, fault.Unknown, "rate_limited: slow down"},
+		"rejected after a refused write": {func(r req) (*sdk.AddMessageLogResponse, error) {
+			wrote(r)
+			r.CRMCall().State.NotActed()
+			return nil, fault.Rejected("no such contact")
+		}, fault.CRMRejected, fault.Permanent, ""},
 		"code not allowed": {func(req) (*sdk.AddMessageLogResponse, error) {
 			return nil, fault.New(fault.AlreadyLogged, "done before")
 		}, fault.AdapterFault, fault.Permanent, ""},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/internal/callstate"
 )
 
 // patience is how long a case waits for an adapter to answer.
@@ -32,6 +33,7 @@ var cases = []testCase{
 	{"cancelled", cancelled},
 	{"concurrent", concurrent},
 	{"request-unchanged", requestUnchanged},
+	{"definite-faults", definiteFaults},
 	{"capabilities", capabilities},
 	{"health", health},
 	{"find", find},
@@ -229,6 +231,34 @@ func requestUnchanged(r reporter, e *env) {
 	_, _ = e.add(r, req) // any outcome will do
 	if !reflect.DeepEqual(before, snapshot(req)) {
 		r.Errorf("AddMessageLog changed its request, which may be shared between attempts")
+	}
+}
+
+// definiteFaults logs requests that many a CRM refuses, if only in the second of
+// several steps, and holds each fault against what crmhttp saw of the call: one
+// that says the CRM has not acted must not follow a write that stands. The
+// adapter is asked directly, for over gRPC the SDK's server corrects it.
+func definiteFaults(r reporter, e *env) {
+	requests := map[string]*sdk.AddMessageLogRequest{
+		"an ordinary request":      e.with(Message(951, "Nothing special")),
+		"a group":                  e.with(Message(952, "One"), Message(953, "Two")),
+		"a message without text":   e.with(MessageWith(map[string]any{"id": 954, "subject": nil})),
+		"a contact of no CRM":      e.with(Message(955, "Who is this?")),
+		"credentials of no CRM":    e.with(Message(956, "Let me in")),
+		"a request without a user": e.with(Message(957, "On whose behalf?")),
+	}
+	requests["a contact of no CRM"].ContactInfo = Contact(`{"id":"no-such-contact","type":"person"}`)
+	requests["credentials of no CRM"].AuthHeader = sdk.NewSecret("Bearer no-such-token")
+	requests["a request without a user"].User = sdk.User{Hostname: e.request().User.Hostname}
+	for what, req := range requests {
+		state := new(callstate.State)
+		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		_, err := e.adapter.AddMessageLog(ctx, req.WithCallState(state))
+		cancel()
+		if f, isFault := fault.As(err); isFault && f.Class != fault.Unknown && state.MayHaveActed() {
+			r.Errorf("%s: the fault is of class %s, yet the CRM did not refuse a write of the call, so a record may exist: "+
+				"return fault.OutcomeUnknown, or declare the request with crmhttp's ReadOnly if it only searches: %v", what, f.Class, err)
+		}
 	}
 }
 

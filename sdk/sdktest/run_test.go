@@ -192,6 +192,11 @@ func TestEachCaseCanFail(t *testing.T) {
 			r.Messages[0].Raw[0] = ' '
 			return nil, nil
 		})}},
+		"rejects after a write": {"definite-faults", both, &spoilt{add: adding(func(r *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+			r.CRMCall().State.Sent()
+			_, err := r.ContactInfo.ID.Int64()
+			return nil, refuseIf(err != nil)
+		})}},
 		"silent health":    {"health", both, &spoilt{health: func() (*sdk.CheckHealthResponse, error) { return &sdk.CheckHealthResponse{}, nil }}},
 		"failing health":   {"health", "in-process", &spoilt{health: func() (*sdk.CheckHealthResponse, error) { return nil, errors.New("sick") }}},
 		"finds nothing":    {"find", both, &spoilt{find: finding(sdk.Found("another"), nil)}},
