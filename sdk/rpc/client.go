@@ -46,7 +46,7 @@ func NewClient(conn grpc.ClientConnInterface) *Client {
 func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
 	p, err := c.service.GetInfo(outgoing(ctx), &adapterv1.GetInfoRequest{})
 	if err != nil {
-		return sdk.Info{}, fromError(ctx, opInfo, err)
+		return sdk.Info{}, fromError(ctx, opInfo, err, unscrubbed)
 	}
 	return infoFromProto(p), nil
 }
@@ -62,8 +62,11 @@ func (c *Client) Info(ctx context.Context) (sdk.Info, error) {
 //     ErrBrokenOff in the chain, the connection ended, or ctx did, before an
 //     answer came; or the answer was a status that is no fault, as a handler
 //     that throws makes in some languages.
-//  5. invalid_fields or request_too_large, class permanent: the request cannot
-//     travel and was not sent.
+//  5. invalid_fields or request_too_large, class permanent, with ErrNotSent in
+//     the chain: the request cannot travel and was not sent.
+//
+// Texts of the adapter, in a response or a fault, come without the credentials of
+// req; an address of a log page that holds them is dropped.
 func (c *Client) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 	p, err := requestToProto(req)
 	if err == nil {
@@ -72,11 +75,12 @@ func (c *Client) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogReques
 	if err != nil {
 		return nil, notSent(opAddMessageLog, err)
 	}
+	scrub := scrubber(req.AuthHeader)
 	answer, err := c.service.AddMessageLog(outgoing(ctx), p)
 	if err != nil {
-		return nil, fromError(ctx, opAddMessageLog, err)
+		return nil, fromError(ctx, opAddMessageLog, err, scrub)
 	}
-	out, err := answerFromProto(answer)
+	out, err := answerFromProto(answer, scrub)
 	if err != nil {
 		f, _ := fault.As(err) // sdk.CheckLogID returns nothing else
 		f.Op = opAddMessageLog
@@ -98,7 +102,7 @@ func (c *Client) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequ
 	}
 	answer, err := c.service.FindMessageLog(outgoing(ctx), p)
 	if err != nil {
-		return nil, fromError(ctx, opFindMessageLog, err)
+		return nil, fromError(ctx, opFindMessageLog, err, scrubber(req.Original.AuthHeader))
 	}
 	return foundFromProto(answer, time.Now()), nil
 }
@@ -110,7 +114,7 @@ func (c *Client) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequ
 func (c *Client) CheckHealth(ctx context.Context) (*sdk.CheckHealthResponse, error) {
 	p, err := c.service.CheckHealth(outgoing(ctx), &adapterv1.CheckHealthRequest{})
 	if err != nil {
-		f := fromError(ctx, opCheckHealth, err)
+		f := fromError(ctx, opCheckHealth, err, unscrubbed)
 		if f.Code == fault.Outcome && !errors.Is(f, ErrBrokenOff) {
 			return sdk.NotServing("the adapter's health check failed"), nil
 		}
@@ -127,7 +131,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	if err == nil || status.Code(err) == codes.Unavailable {
 		return nil
 	}
-	return fromError(ctx, opShutdown, err)
+	return fromError(ctx, opShutdown, err, unscrubbed)
 }
 
 // checkSize refuses what the adapter would refuse, while it surely is not sent.
@@ -138,13 +142,16 @@ func checkSize(p proto.Message) error {
 	return nil
 }
 
+// ErrNotSent is in the chain of a fault of the Client when the request itself
+// cannot travel and was not sent: no adapter has seen it, and none was asked.
+var ErrNotSent = errors.New("the request was not sent")
+
 // notSent returns the fault for a request that cannot travel.
 func notSent(op string, err error) *fault.Error {
-	if f, ok := fault.As(err); ok {
-		f.Op = op
-		return f
+	f, ok := fault.As(err)
+	if !ok {
+		f = fault.New(fault.InvalidFields, err.Error())
 	}
-	f := fault.New(fault.InvalidFields, err.Error())
-	f.Op = op
+	f.Op, f.Err = op, errors.Join(ErrNotSent, f.Err)
 	return f
 }

@@ -35,16 +35,20 @@ func answerToProto(r *sdk.AddMessageLogResponse) *adapterv1.AddMessageLogRespons
 	return out
 }
 
-// answerFromProto reads an answer to AddMessageLog and checks it. Its error is
-// that of sdk.CheckLogID.
-func answerFromProto(p *adapterv1.AddMessageLogResponse) (*sdk.AddMessageLogResponse, error) {
+// answerFromProto reads an answer to AddMessageLog and checks it. scrub takes the
+// call's secret out of texts; an address that holds it leads nowhere without it
+// and is dropped. Its error is that of sdk.CheckLogID.
+func answerFromProto(p *adapterv1.AddMessageLogResponse, scrub func(string) string) (*sdk.AddMessageLogResponse, error) {
 	if err := sdk.CheckLogID(p.GetLogId()); err != nil {
 		return nil, err
 	}
+	logURL := webAddress(p.GetLogUrl())
+	if scrub(logURL) != logURL {
+		logURL = ""
+	}
 	return &sdk.AddMessageLogResponse{
-		LogID:         p.GetLogId(),
-		LogURL:        webAddress(p.GetLogUrl()),
-		ReturnMessage: returnMessageFromProto(p.GetReturnMessage()),
+		LogID: p.GetLogId(), LogURL: logURL,
+		ReturnMessage: returnMessageFromProto(p.GetReturnMessage(), scrub),
 	}, nil
 }
 
@@ -61,7 +65,7 @@ func webAddress(text string) string {
 	return text
 }
 
-func returnMessageFromProto(p *adapterv1.ReturnMessage) *sdk.ReturnMessage {
+func returnMessageFromProto(p *adapterv1.ReturnMessage, scrub func(string) string) *sdk.ReturnMessage {
 	if p.GetMessage() == "" {
 		return nil
 	}
@@ -73,7 +77,7 @@ func returnMessageFromProto(p *adapterv1.ReturnMessage) *sdk.ReturnMessage {
 	}
 	millis := min(max(p.GetTtlMillis(), 0), maxWait.Milliseconds())
 	return &sdk.ReturnMessage{
-		Message: clip(p.GetMessage(), maxTextBytes), MessageType: kind,
+		Message: clip(scrub(p.GetMessage()), maxTextBytes), MessageType: kind,
 		TTL: time.Duration(millis) * time.Millisecond,
 	}
 }

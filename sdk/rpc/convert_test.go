@@ -60,7 +60,7 @@ func TestAnswerRoundTrip(t *testing.T) {
 		},
 	}
 	roundTrip(t, filler{forms: forms}, &adapterv1.AddMessageLogResponse{}, func(p *adapterv1.AddMessageLogResponse) (*adapterv1.AddMessageLogResponse, error) {
-		r, err := answerFromProto(p)
+		r, err := answerFromProto(p, unscrubbed)
 		if err != nil {
 			return nil, err
 		}
@@ -258,12 +258,12 @@ func TestAnswersAreChecked(t *testing.T) {
 		"negative":     {&adapterv1.ReturnMessage{Message: "m", MessageType: "success", TtlMillis: -5}, &sdk.ReturnMessage{Message: "m", MessageType: sdk.Success}},
 		"for ever":     {&adapterv1.ReturnMessage{Message: "m", MessageType: "success", TtlMillis: 1 << 62}, &sdk.ReturnMessage{Message: "m", MessageType: sdk.Success, TTL: maxWait}},
 	} {
-		got := returnMessageFromProto(c.in)
+		got := returnMessageFromProto(c.in, unscrubbed)
 		if (got == nil) != (c.want == nil) || got != nil && *got != *c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
-	long := returnMessageFromProto(&adapterv1.ReturnMessage{Message: strings.Repeat("x", 5000), MessageType: "success"})
+	long := returnMessageFromProto(&adapterv1.ReturnMessage{Message: strings.Repeat("x", 5000), MessageType: "success"}, unscrubbed)
 	if len(long.Message) != maxTextBytes {
 		t.Errorf("a text of 5000 bytes is taken as %d", len(long.Message))
 	}

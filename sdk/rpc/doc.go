@@ -46,9 +46,10 @@
 // code the handler has returned.
 //
 // Trust. What an adapter answers is input from a stranger. The client checks log
-// IDs, cuts texts, drops log pages that are no web address, bounds waits, and
-// turns codes that an adapter may not raise into adapter_fault. An answer it
-// cannot use is an adapter_fault of class unknown, for the CRM record may exist.
+// IDs, cuts texts, takes the call's own credentials out of them, drops log pages
+// that are no web address or hold credentials, bounds waits, and turns codes that
+// an adapter may not raise into adapter_fault. An answer it cannot use is an
+// adapter_fault of class unknown, for the CRM record may exist.
 //
 // Writes that were seen. When a watching client saw the CRM take a write of the
 // call, or not refuse it, no fault of the adapter is definite: the server turns

@@ -97,18 +97,19 @@ func adapterSource(s fault.Source) fault.Source {
 }
 
 // fromError returns the fault that a failed call of the client reports. ctx is
-// the call's own.
-func fromError(ctx context.Context, op string, err error) *fault.Error {
+// the call's own; scrub takes the call's secret out of what the adapter wrote.
+func fromError(ctx context.Context, op string, err error, scrub func(string) string) *fault.Error {
 	st, _ := status.FromError(err)
+	text := clip(scrub(st.Message()), maxTextBytes)
 	info, wait := details(st)
 	if info == nil {
-		return fromTransport(ctx, op, st)
+		return fromTransport(ctx, op, st.Code(), text)
 	}
 	f := &fault.Error{
 		Op: op, Code: fault.Code(info.GetReason()),
 		Class:  fault.ParseClass(info.GetMetadata()[metaClass]),
 		Source: adapterSource(fault.Source(info.GetMetadata()[metaSource])),
-		Msg:    clip(st.Message(), maxTextBytes), RetryAfter: wait,
+		Msg:    text, RetryAfter: wait,
 	}
 	if !f.Code.FromAdapter() {
 		f.Code = fault.AdapterFault
@@ -155,10 +156,10 @@ var ErrBrokenOff = errors.New("the call broke off")
 // fromTransport reads a status without our ErrorInfo: the process died, the
 // deadline passed, the answer was too large, or a handler in another language
 // threw what its SDK did not turn into a fault. The CRM may have acted.
-func fromTransport(ctx context.Context, op string, st *status.Status) *fault.Error {
+func fromTransport(ctx context.Context, op string, code codes.Code, text string) *fault.Error {
 	f := &fault.Error{Op: op, Code: fault.Outcome, Class: fault.Unknown}
-	cause := fmt.Errorf("transport status %s: %s", st.Code(), clip(st.Message(), maxTextBytes))
-	switch st.Code() {
+	cause := fmt.Errorf("transport status %s: %s", code, text)
+	switch code {
 	case codes.Unavailable:
 		f.Msg = "the connection to the adapter ended before it answered"
 		f.Err = errors.Join(ErrBrokenOff, cause)

@@ -38,7 +38,7 @@ func TestFaultsTravel(t *testing.T) {
 	for _, code := range fault.Codes() {
 		for _, class := range []fault.Class{fault.Unknown, fault.Retryable, fault.Permanent} {
 			in := &fault.Error{Code: code, Class: class, Msg: "why", RetryAfter: 1500 * time.Millisecond, Err: errors.New("inner cause")}
-			out := fromError(t.Context(), "op", toStatus(in, unscrubbed))
+			out := fromError(t.Context(), "op", toStatus(in, unscrubbed), unscrubbed)
 			want := *in
 			if !code.FromAdapter() {
 				want.Code = fault.AdapterFault
@@ -57,7 +57,7 @@ func TestFaultsTravel(t *testing.T) {
 			}
 		}
 	}
-	kept := fromError(t.Context(), "", toStatus(&fault.Error{Code: fault.RateLimited, Source: fault.Adapter}, unscrubbed))
+	kept := fromError(t.Context(), "", toStatus(&fault.Error{Code: fault.RateLimited, Source: fault.Adapter}, unscrubbed), unscrubbed)
 	if kept.Source != fault.Adapter {
 		t.Errorf("a source other than the code's own is lost: %q", kept.Source)
 	}
@@ -94,7 +94,7 @@ func TestHostileStatuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := fromError(t.Context(), "", st.Err())
+		got := fromError(t.Context(), "", st.Err(), unscrubbed)
 		if got.Code != c.want.Code || got.Class != c.want.Class || got.Source != c.want.Source || got.RetryAfter != c.want.RetryAfter {
 			t.Errorf("%s: %+v, want %+v", name, *got, c.want)
 		}
@@ -109,13 +109,13 @@ func TestHostileStatuses(t *testing.T) {
 
 func TestEndedCallsSayWhy(t *testing.T) {
 	t.Parallel()
-	late := fromError(t.Context(), "op", status.Error(codes.DeadlineExceeded, "late"))
+	late := fromError(t.Context(), "op", status.Error(codes.DeadlineExceeded, "late"), unscrubbed)
 	if !errors.Is(late, context.DeadlineExceeded) || late.Class != fault.Unknown {
 		t.Errorf("%v", late)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("host stops"))
-	gone := fromError(ctx, "op", status.Error(codes.Canceled, "gone"))
+	gone := fromError(ctx, "op", status.Error(codes.Canceled, "gone"), unscrubbed)
 	if !errors.Is(gone, context.Canceled) || gone.Class != fault.Unknown {
 		t.Errorf("%v", gone)
 	}
@@ -127,7 +127,7 @@ func TestBrokenOffOnlyWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	broken := map[codes.Code]bool{codes.Unavailable: true, codes.Canceled: true, codes.DeadlineExceeded: true}
 	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
-		f := fromError(t.Context(), "op", status.Error(code, "thrown"))
+		f := fromError(t.Context(), "op", status.Error(code, "thrown"), unscrubbed)
 		if f.Code != fault.Outcome || f.Class != fault.Unknown {
 			t.Errorf("%s reads as %+v", code, f)
 		}
@@ -139,7 +139,7 @@ func TestBrokenOffOnlyWithoutAnAnswer(t *testing.T) {
 		}
 	}
 	for _, code := range fault.Codes() {
-		f := fromError(t.Context(), "op", toStatus(&fault.Error{Code: code}, unscrubbed))
+		f := fromError(t.Context(), "op", toStatus(&fault.Error{Code: code}, unscrubbed), unscrubbed)
 		if errors.Is(f, ErrBrokenOff) {
 			t.Errorf("a fault of the adapter, %s, reads as broken off", code)
 		}

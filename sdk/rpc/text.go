@@ -47,10 +47,13 @@ const minSecretBytes = 4
 
 // scrubber returns a function that takes a call's secret out of a text: the
 // whole Authorization header, its credentials alone, what they decode to, and
-// each as it stands in a URL. It costs nothing until it is called, which only
-// failures do.
+// each as it stands in a URL. It costs nothing until it is called with a text,
+// which few calls do.
 func scrubber(secret sdk.Secret) func(string) string {
 	return func(text string) string {
+		if text == "" {
+			return ""
+		}
 		forms := secretForms(secret.Reveal())
 		pairs := make([]string, 0, 6*len(forms))
 		for _, form := range forms {

@@ -9,11 +9,9 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -285,88 +283,6 @@ func TestSearchAndHealth(t *testing.T) {
 	}
 }
 
-// service is an adapter of another make, which answers what it likes.
-type service struct {
-	adapterv1.UnimplementedAdapterServiceServer
-	calls atomic.Int32
-	add   func() (*adapterv1.AddMessageLogResponse, error)
-}
-
-func (s *service) AddMessageLog(context.Context, *adapterv1.AddMessageLogRequest) (*adapterv1.AddMessageLogResponse, error) {
-	s.calls.Add(1)
-	return s.add()
-}
-
-// TestHostileAnswers shows that a host checks for itself, and never calls twice.
-func TestHostileAnswers(t *testing.T) {
-	t.Parallel()
-	id := func(text string) func() (*adapterv1.AddMessageLogResponse, error) {
-		return func() (*adapterv1.AddMessageLogResponse, error) {
-			return &adapterv1.AddMessageLogResponse{LogId: text, LogUrl: "javascript:alert(1)"}, nil
-		}
-	}
-	for name, c := range map[string]struct {
-		add  func() (*adapterv1.AddMessageLogResponse, error)
-		code fault.Code
-	}{
-		"empty id":    {id(""), fault.AdapterFault},
-		"huge id":     {id(strings.Repeat("9", 513)), fault.AdapterFault},
-		"control":     {id("a\nb"), fault.AdapterFault},
-		"huge answer": {id(strings.Repeat("9", rpc.MaxResponseBytes)), fault.Outcome},
-		"unavailable": {func() (*adapterv1.AddMessageLogResponse, error) {
-			return nil, status.Error(codes.Unavailable, "try again")
-		}, fault.Outcome},
-		"plain": {func() (*adapterv1.AddMessageLogResponse, error) { return nil, errors.New("no") }, fault.Outcome},
-		"huge details": {func() (*adapterv1.AddMessageLogResponse, error) {
-			st, err := status.New(codes.Internal, strings.Repeat("x", 100_000)).WithDetails(&errdetails.ErrorInfo{
-				Domain: "patchbay", Reason: "crm_rejected", Metadata: map[string]string{"class": "permanent"},
-			})
-			if err != nil {
-				return nil, err
-			}
-			return nil, st.Err()
-		}, fault.Outcome},
-		"huge trailer": {func() (*adapterv1.AddMessageLogResponse, error) {
-			return nil, status.Error(codes.Internal, strings.Repeat("é", 100_000))
-		}, fault.Outcome},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := &service{add: c.add}
-			_, err := sdktest.PairService(t, s).AddMessageLog(t.Context(), request())
-			if fault.CodeOf(err) != c.code || fault.ClassOf(err) != fault.Unknown {
-				t.Errorf("%v", err)
-			}
-			if got, want := errors.Is(err, rpc.ErrBrokenOff), name == "unavailable"; got != want {
-				t.Errorf("broken off: %v, want %v: %v", got, want, err)
-			}
-			if n := s.calls.Load(); n != 1 {
-				t.Errorf("called %d times", n)
-			}
-		})
-	}
-	good := &service{add: id("1")}
-	if resp, err := sdktest.PairService(t, good).AddMessageLog(t.Context(), request()); err != nil || resp.LogURL != "" {
-		t.Errorf("%+v, %v", resp, err)
-	}
-}
-
-// TestHealthCheckThatThrows: an adapter that answers, if only with a status, is
-// alive.
-func TestHealthCheckThatThrows(t *testing.T) {
-	t.Parallel()
-	// The service of another make has no CheckHealth: UNIMPLEMENTED.
-	client := sdktest.PairService(t, &service{})
-	if got, err := client.CheckHealth(t.Context()); err != nil || got.Serving || got.Message == "" {
-		t.Errorf("health %+v, %v; want an answer that it does not serve", got, err)
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if got, err := client.CheckHealth(ended); !errors.Is(err, rpc.ErrBrokenOff) {
-		t.Errorf("health %+v, %v; want no answer", got, err)
-	}
-}
-
 // TestNoRetries offers gRPC a reason and a policy to call again.
 func TestNoRetries(t *testing.T) {
 	t.Parallel()
@@ -413,17 +329,23 @@ func TestSizes(t *testing.T) {
 	large := request()
 	large.Messages[0].Raw = make([]byte, rpc.MaxRequestBytes)
 	_, err := client.AddMessageLog(t.Context(), large)
-	if fault.CodeOf(err) != fault.RequestTooLarge || fault.ClassOf(err) != fault.Permanent {
+	if fault.CodeOf(err) != fault.RequestTooLarge || fault.ClassOf(err) != fault.Permanent || !errors.Is(err, rpc.ErrNotSent) {
 		t.Errorf("%v", err)
 	}
 	odd := request()
 	odd.Zone = "\xff"
-	if _, err = client.AddMessageLog(t.Context(), odd); fault.CodeOf(err) != fault.InvalidFields || fault.ClassOf(err) != fault.Permanent {
+	if _, err = client.AddMessageLog(t.Context(), odd); fault.CodeOf(err) != fault.InvalidFields || fault.ClassOf(err) != fault.Permanent || !errors.Is(err, rpc.ErrNotSent) {
 		t.Errorf("%v", err)
 	}
 	find := sdktest.FindRequest(odd)
-	if _, err = client.FindMessageLog(t.Context(), find); fault.CodeOf(err) != fault.InvalidFields {
+	if _, err = client.FindMessageLog(t.Context(), find); fault.CodeOf(err) != fault.InvalidFields || !errors.Is(err, rpc.ErrNotSent) {
 		t.Errorf("%v", err)
+	}
+	refusing, _ := pair(t, adapterFunc(func(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+		return nil, fault.New(fault.CRMRejected, "no")
+	}))
+	if _, err = refusing.AddMessageLog(t.Context(), request()); errors.Is(err, rpc.ErrNotSent) {
+		t.Errorf("a request that the adapter refused was sent: %v", err)
 	}
 }
 
