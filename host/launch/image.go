@@ -47,6 +47,10 @@ type imageEntry struct {
 func (s *images) get(path, digest, private string) (*image, error) {
 	s.mu.Lock()
 	e, ok := s.byDigest[digest]
+	if ok && e.lost() {
+		_ = e.image.close() // of a file that nobody can find any more
+		ok = false
+	}
 	if !ok {
 		e = &imageEntry{ready: make(chan struct{})}
 		if s.byDigest == nil {
@@ -69,6 +73,16 @@ func (s *images) get(path, digest, private string) (*image, error) {
 	return e.image, e.err
 }
 
+// lost reports whether the entry's image is a private copy that was removed, as
+// cleaners of temporary directories do. One that is being made is not.
+func (e *imageEntry) lost() bool {
+	if !closed(e.ready) || e.err != nil || e.image.remove == nil {
+		return false
+	}
+	_, err := os.Lstat(e.image.path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // close gives every image back. No start may be under way.
 func (s *images) close() error {
 	s.mu.Lock()
@@ -84,7 +98,9 @@ func (s *images) close() error {
 func (i *image) close() error {
 	err := i.file.Close()
 	if i.remove != nil {
-		err = errors.Join(err, i.remove())
+		if gone := i.remove(); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
 	}
 	return err
 }

@@ -9,15 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
 )
-
-// socketDirPrefix begins the names of the directories made for sockets.
-const socketDirPrefix = "patchbay-"
 
 // Config says how processes are started. Zero fields take the defaults named
 // here.
@@ -63,7 +59,7 @@ type Launcher struct {
 	forks   chan func()   // what the forking thread is to do
 	ready   chan struct{} // closed when Run can serve
 	images  images
-	sockets string // the directory for sockets; set before ready
+	sockets socketDir
 
 	mu      sync.Mutex // guards what follows
 	began   bool
@@ -86,7 +82,8 @@ func New(cfg Config) (*Launcher, error) {
 	return &Launcher{
 		cfg: cfg, id: hex.EncodeToString(id),
 		forks: make(chan func()), ready: make(chan struct{}),
-		live: make(map[*process]struct{}),
+		live:    make(map[*process]struct{}),
+		sockets: socketDir{parent: cfg.SocketParent},
 	}, nil
 }
 
@@ -101,40 +98,41 @@ func (l *Launcher) Run(ctx context.Context) (err error) {
 	if again {
 		return errors.New("run launcher: it has run before")
 	}
-	sockets, err := l.makeDirs()
+	if err := os.MkdirAll(l.cfg.RunDir, 0o700); err != nil {
+		return fmt.Errorf("run launcher: make run directory: %w", err)
+	}
+	sockets, _, err := l.sockets.ensure()
 	if err != nil {
 		return fmt.Errorf("run launcher: %w", err)
 	}
 	host, err := l.recordHost(sockets)
 	if err != nil {
-		return errors.Join(fmt.Errorf("run launcher: %w", err), os.RemoveAll(sockets))
+		return errors.Join(fmt.Errorf("run launcher: %w", err), l.sockets.remove())
 	}
 	forked := make(chan struct{})
 	go l.fork(forked)
-	l.sockets = sockets
 	close(l.ready)
 	<-ctx.Done()
 	l.killAll()
 	l.running.Wait()
 	close(l.forks)
 	<-forked
-	return errors.Join(l.images.close(), os.RemoveAll(sockets), os.Remove(host))
+	return errors.Join(l.images.close(), l.sockets.remove(), os.Remove(host))
 }
 
-// makeDirs makes the run directory and a fresh private one for sockets.
-func (l *Launcher) makeDirs() (sockets string, err error) {
-	if err := os.MkdirAll(l.cfg.RunDir, 0o700); err != nil {
-		return "", fmt.Errorf("make run directory: %w", err)
+// socketPath returns the directory for sockets, which is made anew when it is
+// gone. A new one that cannot be recorded serves all the same: after a crash it
+// would be left behind, empty but for dead sockets.
+func (l *Launcher) socketPath() (string, error) {
+	path, made, err := l.sockets.ensure()
+	if err != nil || !made {
+		return path, err
 	}
-	if l.cfg.SocketParent != "" {
-		return os.MkdirTemp(l.cfg.SocketParent, socketDirPrefix)
+	l.cfg.Log.Warn("directory for sockets made anew", "path", path)
+	if _, err := l.recordHost(path); err != nil {
+		l.cfg.Log.Warn("directory for sockets not recorded", "error", err)
 	}
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
-		if sockets, err := os.MkdirTemp(dir, socketDirPrefix); err == nil {
-			return sockets, nil // else it is stale, as after su
-		}
-	}
-	return os.MkdirTemp(os.TempDir(), socketDirPrefix)
+	return path, nil
 }
 
 // fork runs what comes through l.forks on one thread that lives as long as the

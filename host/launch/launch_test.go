@@ -42,7 +42,7 @@ func TestLaunchCallStop(t *testing.T) {
 	if _, err := inst.Client().AddMessageLog(t.Context(), sdktest.Request()); err == nil {
 		t.Error("a dead process answered")
 	}
-	left, err := filepath.Glob(filepath.Join(l.sockets, "*"))
+	left, err := filepath.Glob(filepath.Join(l.sockets.path, "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left in the socket directory: %v, %v", left, err)
 	}

@@ -29,7 +29,7 @@ func measure(t *testing.T, l *Launcher) usage {
 	}
 	return usage{
 		goroutines: runtime.NumGoroutine(), descriptors: count("/proc/self/fd/*"),
-		sockets: count(filepath.Join(l.sockets, "*")), records: count(filepath.Join(l.cfg.RunDir, "*")),
+		sockets: count(filepath.Join(l.sockets.path, "*")), records: count(filepath.Join(l.cfg.RunDir, "*")),
 	}
 }
 

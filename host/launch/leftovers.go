@@ -116,21 +116,6 @@ func awaitGone(rec runRecord) error {
 	return fmt.Errorf("process %d does not end", rec.Pid)
 }
 
-// removeSockets removes an earlier life's directory for sockets, if it is one.
-func removeSockets(dir string) error {
-	if dir == "" || !filepath.IsAbs(dir) || !strings.HasPrefix(filepath.Base(dir), socketDirPrefix) {
-		return nil
-	}
-	info, err := os.Lstat(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
-		return err
-	}
-	return os.RemoveAll(dir)
-}
-
 // killGroup and killOne are the only places that send a signal. Numbers below 2
 // mean something else to the kernel: the own group, everybody, init. A signal
 // fails when its target has just ended, which is what it is for.

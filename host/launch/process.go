@@ -30,11 +30,13 @@ const drainAfterDeath = 200 * time.Millisecond
 type process struct {
 	spec  Spec
 	runID string
-	dir   string // where its socket must lie
-	cmd   *exec.Cmd
-	pid   int
-	began time.Time
-	out   *output
+	// sockets is the directory in which go-plugin makes dir, where the process'
+	// socket must lie.
+	sockets, dir string
+	cmd          *exec.Cmd
+	pid          int
+	began        time.Time
+	out          *output
 	// launcher makes the fork, and is told when all is over.
 	launcher *Launcher
 

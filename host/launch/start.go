@@ -58,7 +58,10 @@ func (l *Launcher) Launch(ctx context.Context, spec Spec) (*Instance, error) {
 
 // prepare verifies the executable and makes all that a fork needs.
 func (l *Launcher) prepare(spec Spec) (*process, error) {
-	sockets := l.sockets
+	sockets, err := l.socketPath()
+	if err != nil {
+		return nil, &supervisor.StartError{Cause: supervisor.LaunchFailed, Err: err, Exit: supervisor.Exit{Code: -1}}
+	}
 	if n := len(sockets) + len(socketName); n > maxSocketPath {
 		return nil, &supervisor.StartError{
 			Cause:  supervisor.SocketPathTooLong,
@@ -77,7 +80,7 @@ func (l *Launcher) prepare(spec Spec) (*process, error) {
 		log = log.With("tenant", spec.Tenant)
 	}
 	p := &process{
-		spec: spec, runID: l.nextRunID(), launcher: l, out: newOutput(log, l.cfg.LinesPerSecond, l.cfg.LineBurst),
+		spec: spec, runID: l.nextRunID(), launcher: l, sockets: sockets, out: newOutput(log, l.cfg.LinesPerSecond, l.cfg.LineBurst),
 		exited: make(chan struct{}), done: make(chan struct{}), released: make(chan struct{}),
 	}
 	p.shakeR, p.shakeW = io.Pipe()
@@ -100,7 +103,7 @@ func (p *process) connect(ctx context.Context) (*rpc.Client, error) {
 		SkipHostEnv:      true,
 		StartTimeout:     p.spec.StartTimeout + time.Second, // ctx ends before
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
-		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.launcher.sockets},
+		UnixSocketConfig: &plugin.UnixSocketConfig{TempDir: p.sockets},
 		SyncStdout:       p.out.writer(stdout),
 		SyncStderr:       p.out.writer(stderr),
 		GRPCDialOptions: append(rpc.DialOptions(), grpc.WithContextDialer(p.dial),
