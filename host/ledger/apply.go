@@ -59,6 +59,9 @@ func (ev LogID) apply(e *Entry, now time.Time, rows RowState) Result {
 	take := func() {
 		e.log(ev.ID, now)
 		e.LogURL, e.Return = ev.URL, ev.Return
+		if ev.Again {
+			e.audit(now)
+		}
 	}
 	if e.own(ev.Epoch) {
 		take()
@@ -165,6 +168,7 @@ func (ev Take) apply(e *Entry, now time.Time, _ RowState) Result {
 	if e.State != Queued || e.Epoch != ev.Epoch {
 		return Result{}
 	}
+	e.moveTo(ev.Version, ev.CanFind)
 	e.open(ev.Timing, now)
 	return Result{Outcome: Applied}
 }
@@ -183,6 +187,7 @@ func (ev Found) apply(e *Entry, now time.Time, rows RowState) Result {
 		e.stray(id, now)
 	}
 	e.log(oldest, now)
+	e.LogURL = ev.URL
 	r := e.bump()
 	if from == Failed {
 		r.Rows = TakeRows
@@ -228,13 +233,12 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 		if e.Vanished = believed; believed {
 			e.audited(now)
 		} else {
-			e.NextAt = now.Add(e.findBackoff())
-			e.Finds++
+			e.askAgain(now, 0, ev.Lent)
 		}
 		return e.bump()
 	}
 	if !believed {
-		e.askAgain(now, 0)
+		e.askAgain(now, 0, ev.Lent)
 		return e.bump()
 	}
 	if ev.Requeue || e.Async {
@@ -255,8 +259,11 @@ func (ev NotFound) apply(e *Entry, now time.Time, _ RowState) Result {
 
 // askAgain schedules the next search: by the given wait, else by backoff, and in
 // any case once the entry settles. An entry that cannot be searched for waits for a
-// person.
-func (e *Entry) askAgain(now time.Time, wait time.Duration) {
+// person, and one whose next search is set keeps it when this one was lent.
+func (e *Entry) askAgain(now time.Time, wait time.Duration, lent bool) {
+	if lent && !e.NextAt.IsZero() {
+		return
+	}
 	if e.NextAt = (time.Time{}); !e.CanFind {
 		return
 	}
@@ -264,7 +271,7 @@ func (e *Entry) askAgain(now time.Time, wait time.Duration) {
 		wait = e.findBackoff()
 		e.Finds++
 	}
-	e.NextAt = now.Add(min(wait, findBackoffMax))
+	e.NextAt = now.Add(min(wait, findWaitMax))
 	if now.Before(e.UnsettledUntil) && e.UnsettledUntil.Before(e.NextAt) {
 		e.NextAt = e.UnsettledUntil
 	}
@@ -275,7 +282,7 @@ func (ev CannotTell) apply(e *Entry, now time.Time, _ RowState) Result {
 		return Result{}
 	}
 	e.ReconciledAt, e.Verdict = now, "cannotTell"
-	if e.askAgain(now, ev.RetryAfter); ev.Never {
+	if e.askAgain(now, ev.RetryAfter, ev.Lent); ev.Never {
 		e.NextAt, e.Audits = time.Time{}, 0
 	}
 	return e.bump()
@@ -287,6 +294,7 @@ func (ev Retry) apply(e *Entry, now time.Time, rows RowState) Result {
 		if r := refuseRows(rows); r.Outcome == Refused {
 			return r
 		}
+		e.moveTo(ev.Version, ev.CanFind)
 		e.open(ev.Timing, now)
 		return Result{Outcome: Applied, Rows: TakeRows}
 	case Queued:
@@ -305,12 +313,14 @@ func (ev ResolveLogged) apply(e *Entry, now time.Time, rows RowState) Result {
 	switch e.State {
 	case Unknown:
 		e.log(ev.ID, now)
+		e.LogURL = ev.URL
 		return e.bump()
 	case Failed:
 		if r := refuseRows(rows); r.Outcome == Refused {
 			return r
 		}
 		e.log(ev.ID, now)
+		e.LogURL = ev.URL
 		r := e.bump()
 		r.Rows = TakeRows
 		return r

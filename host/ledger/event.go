@@ -14,6 +14,9 @@ type LogID struct {
 	ID     string
 	URL    string
 	Return *ReturnMessage
+	// Again is whether the attempt was sent more than once in its window, after
+	// faults that were said to have sent nothing: an audit will tell.
+	Again bool
 	// Durable asks for an fsync before the caller is told: for adapters that
 	// cannot search, and for answers that come late.
 	Durable bool
@@ -42,8 +45,10 @@ type Expire struct{ Epoch int64 }
 
 // Take begins the next attempt of a queued entry.
 type Take struct {
-	Epoch  int64
-	Timing Timing
+	Epoch   int64
+	Timing  Timing
+	Version string // as in Retry
+	CanFind bool   // as in Retry
 }
 
 // Found brings the records that a search found, oldest first; at least one.
@@ -51,6 +56,8 @@ type Found struct {
 	Epoch    int64
 	LogIDs   []string
 	Complete bool
+	// URL is a page on which a person sees the oldest; empty when unknown.
+	URL string
 }
 
 // NotFound says that a complete search found nothing.
@@ -64,6 +71,19 @@ type NotFound struct {
 	Dead bool
 	// Requeue is whether the entry is to be sent again by the host (rule 15).
 	Requeue bool
+	// Lent is as in CannotTell.
+	Lent bool
+}
+
+// Aged returns the event as it is after it waited for its turn: what a search did
+// not find is older by then. Stores call it inside the transaction, for a "not
+// found" is as old as its search, however long the write takes.
+func Aged(ev Event, waited time.Duration) Event {
+	if nf, ok := ev.(NotFound); ok {
+		nf.Age += max(waited, 0)
+		return nf
+	}
+	return ev
 }
 
 // CannotTell says that a search was not complete.
@@ -74,13 +94,22 @@ type CannotTell struct {
 	// Never is whether there is no use in asking again: the stored request was
 	// erased. The entry waits for a person, and audits end.
 	Never bool
+	// Lent is whether a caller's credentials and time were used: such a search
+	// says nothing of the next one's chances, and does not put it off.
+	Lent bool
 }
 
 // Retry asks to send a failed entry again, or a queued one now.
-type Retry struct{ Timing Timing }
+type Retry struct {
+	Timing Timing
+	// Version is the adapter version that the attempt is for, and CanFind whether
+	// it can search. Without a version both stay as they are.
+	Version string
+	CanFind bool
+}
 
 // ResolveLogged is a person's word that the CRM has the record under that ID.
-type ResolveLogged struct{ ID string }
+type ResolveLogged struct{ ID, URL string }
 
 // ResolveNotLogged is a person's word that the CRM has no record.
 type ResolveNotLogged struct {

@@ -164,6 +164,8 @@ const poisonCrashes = 2
 const (
 	findBackoffMin = 500 * time.Millisecond
 	findBackoffMax = 5 * time.Minute
+	// findWaitMax bounds a wait that a CRM asks for.
+	findWaitMax = time.Hour
 )
 
 // Open returns the entry that holds its claimed messages, in flight with its
@@ -176,6 +178,14 @@ func Open(draft Entry, claimed []string, t Timing, now time.Time) Entry {
 	e.open(t, now)
 	e.UpdatedAt = now
 	return e
+}
+
+// moveTo has the next attempt made by that version of the adapter; none given
+// leaves it with the last.
+func (e *Entry) moveTo(version string, canFind bool) {
+	if version != "" {
+		e.Version, e.CanFind = version, canFind
+	}
 }
 
 // open begins a new attempt.
@@ -206,7 +216,14 @@ func (e *Entry) log(id string, now time.Time) {
 	e.State, e.LogID, e.Problem = Logged, id, nil
 	e.NextAt, e.Audits = time.Time{}, 0
 	e.StrayIDs = slices.DeleteFunc(slices.Clone(e.StrayIDs), func(s string) bool { return s == id })
-	if e.CanFind && (e.Attempts > 1 || len(e.StrayIDs) > 0) {
+	if e.Attempts > 1 || len(e.StrayIDs) > 0 {
+		e.audit(now)
+	}
+}
+
+// audit schedules the audits of a logged entry, from when it settles (rule 14).
+func (e *Entry) audit(now time.Time) {
+	if e.CanFind {
 		e.Audits = auditsDue
 		e.NextAt = later(now, later(e.SettlesAt, e.UnsettledUntil))
 	}
@@ -218,9 +235,8 @@ func (e *Entry) stray(id string, now time.Time) bool {
 		return false
 	}
 	e.StrayIDs = append(slices.Clone(e.StrayIDs), id)
-	if e.State == Logged && e.CanFind && e.Audits == 0 {
-		e.Audits = auditsDue
-		e.NextAt = later(now, later(e.SettlesAt, e.UnsettledUntil))
+	if e.State == Logged && e.Audits == 0 && e.ForgottenAt.IsZero() {
+		e.audit(now)
 	}
 	return true
 }

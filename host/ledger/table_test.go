@@ -156,9 +156,9 @@ func queuedEntry(t *testing.T) ledger.Entry {
 }
 
 // with returns an event for the present epoch, and one for an older.
-func with(make func(epoch int64) ledger.Event) (own, stale func(ledger.Entry) ledger.Event) {
-	return func(e ledger.Entry) ledger.Event { return make(e.Epoch) },
-		func(e ledger.Entry) ledger.Event { return make(e.Epoch - 1) }
+func with(at func(epoch int64) ledger.Event) (own, stale func(ledger.Entry) ledger.Event) {
+	return func(e ledger.Entry) ledger.Event { return at(e.Epoch) },
+		func(e ledger.Entry) ledger.Event { return at(e.Epoch - 1) }
 }
 
 func always(ev ledger.Event) func(ledger.Entry) ledger.Event {

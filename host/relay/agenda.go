@@ -8,7 +8,6 @@ import (
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
 	"github.com/patchbay-crm/patchbay/host/store"
-	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
@@ -62,13 +61,17 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer crew.workers.Wait()
 	eraseAt := time.Now()
 	for {
-		due, wait, err := r.deps.Store.Due(ctx, agendaBatch)
+		due, wait, err := r.deps.Store.Due(ctx, agendaBatch, crew.full())
 		if err != nil && ctx.Err() == nil {
 			r.log.Error("agenda not read", "error", err)
 			wait = time.Second
 		}
 		for _, e := range due {
-			crew.send(ctx, e)
+			if e.State == ledger.InFlight {
+				r.expire(ctx, e) // asks nobody, so it needs no worker
+			} else {
+				crew.send(ctx, e)
+			}
 		}
 		if !time.Now().Before(eraseAt) {
 			eraseAt = time.Now().Add(r.erase(ctx))
@@ -88,17 +91,34 @@ type crew struct {
 	at      map[string]string // entry being attended to → its adapter
 }
 
+// shares returns how many workers each adapter has. mu is held.
+func (c *crew) shares() map[string]int {
+	out := map[string]int{}
+	for _, adapter := range c.at {
+		out[adapter]++
+	}
+	return out
+}
+
+// full returns the adapters that have their share of workers.
+func (c *crew) full() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for adapter, share := range c.shares() {
+		if share >= c.relay.cfg.Searches {
+			out = append(out, adapter)
+		}
+	}
+	return out
+}
+
 // send attends to the entry, unless that is being done or its adapter has its
 // share of workers. A worker that ends has the agenda read again.
 func (c *crew) send(ctx context.Context, e ledger.Entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	share := 0
-	for _, adapter := range c.at {
-		if adapter == e.Adapter {
-			share++
-		}
-	}
+	share := c.shares()[e.Adapter]
 	if _, busy := c.at[e.ID]; busy || share >= c.relay.cfg.Searches {
 		return
 	}
@@ -134,22 +154,20 @@ func (r *Relay) rest(ctx context.Context, wait time.Duration) bool {
 	}
 }
 
-// attend does what is due for one entry. It reports false when the entry stayed as
-// it was, and so stays due.
-func (r *Relay) attend(ctx context.Context, e ledger.Entry) bool {
-	switch e.State {
-	case ledger.InFlight:
-		res, err := r.apply(ctx, e.ID, ledger.Expire{Epoch: e.Epoch})
-		if err != nil {
-			r.log.ErrorContext(ctx, "window not ended", "message_log_id", e.ID, "error", err)
-		}
-		return err == nil && res.Changed()
-	case ledger.Unknown, ledger.Logged:
-		return r.search(ctx, e, sdk.Secret{}, "").Epoch != e.Epoch
-	default:
-		// Nothing is queued by this version, and failed entries are never due.
-		return false
+// expire ends the window of an entry in flight.
+func (r *Relay) expire(ctx context.Context, e ledger.Entry) {
+	if _, err := r.apply(ctx, e.ID, ledger.Expire{Epoch: e.Epoch}); err != nil {
+		r.log.ErrorContext(ctx, "window not ended", "message_log_id", e.ID, "error", err)
 	}
+}
+
+// attend does what is due for one entry that is not in flight. It reports false
+// when the entry stayed as it was, and so stays due.
+func (r *Relay) attend(ctx context.Context, e ledger.Entry) bool {
+	if e.State != ledger.Unknown && e.State != ledger.Logged {
+		return false // nothing is queued by this version, and failed entries are never due
+	}
+	return r.search(ctx, e, inquiry{}).Epoch != e.Epoch
 }
 
 // pauseFor waits for d, or until ctx is done.
@@ -164,6 +182,7 @@ func pauseFor(ctx context.Context, d time.Duration) {
 
 // erase erases stored requests that are too old and returns when to look again.
 func (r *Relay) erase(ctx context.Context) time.Duration {
+	r.forgetDead()
 	n, err := r.deps.Store.ErasePayloads(ctx, r.cfg.PayloadTTL, eraseBatch)
 	if err != nil {
 		r.log.ErrorContext(ctx, "stored requests not erased", "error", err)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/patchbay-crm/patchbay/host/store"
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/rpc"
 )
 
 // attempt is one send window of one entry. It lives until the adapter answered or
@@ -95,9 +97,9 @@ func (r *Relay) attempt(d *delivery, e ledger.Entry, began time.Time) *attempt {
 }
 
 func (a *attempt) run() outcome {
-	resp, err := a.send()
+	resp, tries, err := a.send()
 	if err == nil {
-		return a.logged(resp)
+		return a.logged(resp, tries > 1)
 	}
 	if fault.ClassOf(err) == fault.Unknown {
 		return a.lost(err)
@@ -107,14 +109,14 @@ func (a *attempt) run() outcome {
 
 // send hands the request to the adapter, again after faults that surely sent
 // nothing, while the window is open and the caller waits.
-func (a *attempt) send() (*sdk.AddMessageLogResponse, error) {
+func (a *attempt) send() (resp *sdk.AddMessageLogResponse, tries int, err error) {
 	for try := 1; ; try++ {
 		resp, err := a.once()
 		if err == nil {
-			return resp, nil
+			return resp, try, nil
 		}
 		if fault.ClassOf(err) != fault.Retryable || try >= a.r.cfg.Tries || !a.pause(try, err) {
-			return nil, err
+			return nil, try, err
 		}
 	}
 }
@@ -134,9 +136,9 @@ func (a *attempt) once() (*sdk.AddMessageLogResponse, error) {
 	if err == nil {
 		err = sdk.CheckLogID(resp.LogID)
 	}
-	if !brokenOff(err) {
+	if !errors.Is(err, rpc.ErrBrokenOff) {
 		a.r.vacate(a.entry.ID)
-		proc.Release(true)
+		proc.Release(!errors.Is(err, rpc.ErrNotSent))
 		return resp, err
 	}
 	// The adapter may still be at it: only its end proves otherwise (rule 2). A
@@ -151,7 +153,7 @@ func (a *attempt) once() (*sdk.AddMessageLogResponse, error) {
 
 // reapTime is how long a process that broke off a call may take to be reaped
 // before it counts as alive.
-const reapTime = 250 * time.Millisecond
+const reapTime = time.Second
 
 // endsSoon reports whether the process ends within reapTime, and before ctx.
 func endsSoon(ctx context.Context, proc Process) bool {
@@ -169,11 +171,6 @@ func endsSoon(ctx context.Context, proc Process) bool {
 	default:
 		return false
 	}
-}
-
-// brokenOff reports whether the call ended without an answer of the adapter's.
-func brokenOff(err error) bool {
-	return err != nil && fault.CodeOf(err) == fault.Outcome && fault.SourceOf(err) == fault.Host
 }
 
 // takePlace makes sure that the attempt has a place in a living process. Nothing
@@ -226,9 +223,9 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // logged records the log ID before anyone is told.
-func (a *attempt) logged(resp *sdk.AddMessageLogResponse) outcome {
+func (a *attempt) logged(resp *sdk.AddMessageLogResponse, again bool) outcome {
 	ev := ledger.LogID{
-		Epoch: a.entry.Epoch, ID: resp.LogID, URL: resp.LogURL,
+		Epoch: a.entry.Epoch, ID: resp.LogID, URL: resp.LogURL, Again: again,
 		Durable: !a.entry.CanFind || time.Now().After(a.windowEnd),
 	}
 	if ev.URL == "" {
@@ -250,14 +247,14 @@ func (a *attempt) failed(err error) outcome {
 // lost records that the outcome is unknown, and asks the CRM at once.
 func (a *attempt) lost(err error) outcome {
 	o := a.record(ledger.Lost{
-		Epoch: a.entry.Epoch, Problem: ledger.ProblemOf(err), Crash: brokenOff(err) && a.r.dead(a.entry.ID),
+		Epoch: a.entry.Epoch, Problem: ledger.ProblemOf(err), Crash: errors.Is(err, rpc.ErrBrokenOff) && a.r.dead(a.entry.ID),
 	}, err)
 	if o.entry.State != ledger.Unknown || !o.entry.CanFind || !time.Now().Before(a.deadline) {
 		return o
 	}
 	ctx, cancel := context.WithDeadline(a.r.life, a.deadline)
 	defer cancel()
-	if e := a.r.search(ctx, o.entry, a.req.AuthHeader, a.target.RequestID); e.State == ledger.Logged {
+	if e := a.r.search(ctx, o.entry, inquiry{auth: a.req.AuthHeader, requestID: a.target.RequestID}); e.State == ledger.Logged {
 		return outcome{entry: e}
 	}
 	return o

@@ -166,13 +166,13 @@ func (j *job) send(ctx context.Context) error {
 		j.hold(c.got.Held...)
 		j.holdAll(c.got.Entry)
 		if c.err != nil {
-			return j.unclaimed(c.err, draft)
+			return j.unclaimed(ctx, c.err, draft)
 		}
 		if c.got.Entry.ID == "" {
 			return nil
 		}
 	case <-ctx.Done():
-		return j.unclaimed(store.ErrUncertain, draft)
+		return j.unclaimed(ctx, store.ErrUncertain, draft)
 	}
 	return j.outcome(ctx, d.outcome)
 }
@@ -212,7 +212,7 @@ func (j *job) draft(proc Process) (store.Claim, error) {
 
 // unclaimed says what a claim that failed means to the caller. One that is not
 // certain may stand, so nobody may be told "surely not sent" (rule 5).
-func (j *job) unclaimed(err error, c store.Claim) error {
+func (j *job) unclaimed(ctx context.Context, err error, c store.Claim) error {
 	if errors.Is(err, store.ErrUncertain) {
 		j.hold(uncertain(c.Draft.ID, c.Draft.Messages)...)
 		return &fault.Error{
@@ -220,10 +220,10 @@ func (j *job) unclaimed(err error, c store.Claim) error {
 			Msg: "the ledger did not confirm the claim in time", Err: err,
 		}
 	}
-	return &fault.Error{
+	return j.unsent(ctx, &fault.Error{
 		Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
 		Msg: "the ledger cannot be written", Err: fmt.Errorf("claim messages: %w", err),
-	}
+	})
 }
 
 // uncertain are the holders of messages whose claim may or may not stand.
@@ -235,8 +235,9 @@ func uncertain(id string, messages []string) []store.Holder {
 	return out
 }
 
-// unsent answers for a call that found no adapter: messages that were logged
-// before are told all the same.
+// unsent answers for a call that found no adapter, or no ledger to write to:
+// messages that were logged before are told all the same, and those in doubt are
+// not told as surely not logged.
 func (j *job) unsent(ctx context.Context, cause error) error {
 	holders, err := j.r.deps.Store.Holders(context.WithoutCancel(ctx), j.scope, j.missing())
 	if err != nil {
@@ -244,10 +245,30 @@ func (j *job) unsent(ctx context.Context, cause error) error {
 		return cause
 	}
 	j.hold(holders...)
-	if len(j.missing()) == 0 {
+	missing := j.missing()
+	switch {
+	case len(missing) == 0:
 		return nil
+	case j.anyUnknown(missing):
+		return &fault.Error{Code: fault.OutcomeUnsettled, Class: fault.Unknown, Err: cause}
+	case len(j.holdersOf(missing)) > 0:
+		return inProgress(cause)
 	}
 	return cause
+}
+
+// anyUnknown reports whether one of these messages is held by an unknown entry:
+// then nobody may be told that it surely is not logged.
+func (j *job) anyUnknown(messages []string) bool {
+	return slices.ContainsFunc(messages, func(m string) bool { return j.holders[m].State == ledger.Unknown })
+}
+
+// inProgress says that others are at work on messages of the request.
+func inProgress(cause error) error {
+	return &fault.Error{
+		Code: fault.InProgress, Class: fault.Retryable, RetryAfter: time.Second,
+		Msg: "another request is still logging some of these messages", Err: cause,
+	}
 }
 
 // await waits for the messages that others hold. It reports whether some of them
@@ -274,10 +295,10 @@ func (j *job) await(ctx context.Context) (free bool, err error) {
 			leave()
 		case <-ctx.Done():
 			leave()
-			return false, &fault.Error{
-				Code: fault.InProgress, Class: fault.Retryable, RetryAfter: time.Second,
-				Msg: "another request is still logging some of these messages",
+			if j.anyUnknown(missing) {
+				return false, fault.New(fault.OutcomeUnsettled, "")
 			}
+			return false, inProgress(nil)
 		}
 	}
 }
@@ -325,7 +346,7 @@ func (j *job) look(ctx context.Context, missing []string) (sight, error) {
 			unknown++
 		case e.State == ledger.Unknown:
 			j.lent[e.ID] = true
-			j.r.search(ctx, e, j.req.AuthHeader, j.requestID)
+			j.r.search(ctx, e, inquiry{auth: j.req.AuthHeader, requestID: j.requestID, lent: true})
 			return j.look(ctx, missing)
 		default:
 			state = waiting

@@ -173,6 +173,19 @@ func (r *Relay) dead(id string) bool {
 	}
 }
 
+// forgetDead drops the processes that have been reaped from busy.
+func (r *Relay) forgetDead() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, done := range r.busy {
+		select {
+		case <-done:
+			delete(r.busy, id)
+		default:
+		}
+	}
+}
+
 // apply brings an event to an entry and tells those who wait for it. It is never
 // cut off by a caller's context: a write that began is finished.
 func (r *Relay) apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
@@ -206,7 +219,7 @@ func (r *Relay) hostTime(t time.Time) time.Time { return t.Add(-time.Duration(r.
 func (r *Relay) changed(res ledger.Result) {
 	e := res.Entry
 	level := slog.LevelDebug
-	if e.State == ledger.Unknown || res.Outcome == ledger.Strayed {
+	if (e.State == ledger.Unknown && res.From != e.State) || res.Outcome == ledger.Strayed {
 		level = slog.LevelWarn
 	}
 	if r.log.Enabled(context.Background(), level) {

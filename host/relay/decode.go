@@ -216,7 +216,7 @@ func (d *decoder) auth(n *strictjson.Node) {
 // authFault says why text cannot be an Authorization header, "" when it can.
 func authFault(text string) string {
 	switch {
-	case text == "":
+	case strings.TrimSpace(text) == "":
 		return "must not be empty"
 	case len(text) > maxAuthHeader:
 		return "must be at most 8192 bytes long"

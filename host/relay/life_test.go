@@ -238,12 +238,12 @@ type sickAgenda struct {
 	looks, refused int
 }
 
-func (s *sickAgenda) Due(ctx context.Context, limit int) ([]ledger.Entry, time.Duration, error) {
+func (s *sickAgenda) Due(ctx context.Context, limit int, except []string) ([]ledger.Entry, time.Duration, error) {
 	if s.looks++; s.looks%2 == 1 {
 		s.refused++
 		return nil, 0, errors.New("disk error")
 	}
-	return s.Store.Due(ctx, limit)
+	return s.Store.Due(ctx, limit, except)
 }
 
 // TestHangingSearchesLeaveRoom: no more than Searches of one adapter at a time, and

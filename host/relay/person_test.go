@@ -341,7 +341,7 @@ func TestSettledEntryIsNotSearchedForAgain(t *testing.T) {
 		w.logged(res, err)
 		stale := res.Entry
 		stale.State = ledger.Unknown // as another caller read it a moment ago
-		e := w.relay.search(t.Context(), stale, sdk.Secret{}, "r2")
+		e := w.relay.search(t.Context(), stale, inquiry{})
 		if e.State != ledger.Logged || !e.NextAt.IsZero() || len(w.asked()) != 0 {
 			t.Errorf("%s, next %s, %d searches", e.State, e.NextAt, len(w.asked()))
 		}
@@ -355,7 +355,7 @@ func TestSettledEntryIsNotSearchedForAgain(t *testing.T) {
 		if fault.RetryAfterOf(err) != 0 {
 			t.Errorf("Retry-After %s for a person's decision", fault.RetryAfterOf(err))
 		}
-		due, wait, err := w.store.Due(t.Context(), 10)
+		due, wait, err := w.store.Due(t.Context(), 10, nil)
 		if err != nil || len(due) != 0 || wait != 0 {
 			t.Errorf("due %d, in %s, %v", len(due), wait, err)
 		}

@@ -123,8 +123,9 @@ type Adapters interface {
 
 // Process is one place in a running adapter process.
 type Process interface {
-	// AddMessageLog and FindMessageLog return faults only. A death of the process
-	// in mid-call is class unknown.
+	// AddMessageLog and FindMessageLog return faults only. One with
+	// rpc.ErrBrokenOff in its chain says that no answer came: the process died, or
+	// ctx ended, and the process may still be at it.
 	AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error)
 	FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error)
 	// CanFind is whether the adapter has FindMessageLog.

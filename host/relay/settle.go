@@ -45,7 +45,7 @@ func (r *Relay) Retry(ctx context.Context, call RetryCall) (*Result, error) {
 	ctx, cancel := r.waitFor(ctx, call.Wait, route)
 	defer cancel()
 	if e.State == ledger.Unknown {
-		if e = r.search(ctx, e, call.AuthHeader, call.RequestID); e.State == ledger.Logged {
+		if e = r.search(ctx, e, inquiry{auth: call.AuthHeader, requestID: call.RequestID, lent: true}); e.State == ledger.Logged {
 			return entryResult(e, false), nil
 		}
 	}
@@ -74,7 +74,7 @@ func (r *Relay) resend(ctx context.Context, e ledger.Entry, route *Route, call R
 	deadline, _ := ctx.Deadline()
 	d := &delivery{route: route, req: *req, proc: proc, target: target, deadline: deadline}
 	began := time.Now()
-	res, err := r.apply(ctx, e.ID, ledger.Retry{Timing: timing(route)})
+	res, err := r.apply(ctx, e.ID, ledger.Retry{Timing: timing(route), Version: route.Version, CanFind: proc.CanFind()})
 	if err != nil || res.Outcome != ledger.Applied || res.Entry.State != ledger.InFlight {
 		proc.Release(false)
 		return nil, r.settleError(res, err, e)
@@ -126,11 +126,11 @@ func (r *Relay) Resolve(ctx context.Context, call ResolveCall) (ledger.Entry, er
 	if e.State == ledger.Unknown && e.CanFind && (call.NotLogged || !call.AuthHeader.IsZero()) {
 		ctx, cancel := context.WithTimeout(ctx, r.cfg.MaxWait)
 		defer cancel()
-		if e = r.search(ctx, e, call.AuthHeader, call.RequestID); e.State == ledger.Logged {
+		if e = r.search(ctx, e, inquiry{auth: call.AuthHeader, requestID: call.RequestID, lent: true}); e.State == ledger.Logged {
 			return e, nil
 		}
 	}
-	var ev ledger.Event = ledger.ResolveLogged{ID: call.LogID}
+	var ev ledger.Event = ledger.ResolveLogged{ID: call.LogID, URL: r.logPage(e, call.LogID)}
 	if call.NotLogged {
 		ev = ledger.ResolveNotLogged{Dead: r.dead(e.ID)}
 	}

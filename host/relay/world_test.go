@@ -19,6 +19,7 @@ import (
 	"github.com/patchbay-crm/patchbay/host/store/memory"
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/rpc"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -241,7 +242,7 @@ func (p *process) die() {
 }
 
 // errBroken is what the wire says when the process ends in mid-call.
-var errBroken = &fault.Error{Code: fault.Outcome, Class: fault.Unknown, Msg: "the connection to the adapter ended"}
+var errBroken = &fault.Error{Code: fault.Outcome, Class: fault.Unknown, Msg: "the connection to the adapter ended", Err: rpc.ErrBrokenOff}
 
 func (p *process) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 	p.w.mu.Lock()

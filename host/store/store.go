@@ -39,6 +39,13 @@ type Store interface {
 	Close() error
 }
 
+// Elapsed returns how long ago began was, by the wall clock or the monotonic one,
+// whichever says longer: the one may be set back, the other stands still while the
+// machine sleeps.
+func Elapsed(began time.Time) time.Duration {
+	return max(time.Since(began), time.Now().Round(0).Sub(began.Round(0)))
+}
+
 // Ledger keeps the entries and the claims on their messages.
 type Ledger interface {
 	// Claim takes all free messages of the draft in one durable transaction and
@@ -54,6 +61,8 @@ type Ledger interface {
 	Claim(ctx context.Context, c Claim) (Claimed, error)
 	// Apply runs ledger.Apply on the entry in one transaction, which is durable
 	// before it returns unless ledger.Lazy(ev); a lazy one is committed.
+	//
+	// The event is aged by the time it waited for its turn (ledger.Aged, Elapsed).
 	//
 	// Outcomes: the result; ErrNotFound; ErrUncertain; any other error, when
 	// nothing was written.
@@ -110,7 +119,9 @@ type Query struct {
 type Agenda interface {
 	// Due returns up to limit entries whose NextAt has come, the longest due
 	// first, and how long it is until the next one is due; 0 when none is known.
-	Due(ctx context.Context, limit int) (entries []ledger.Entry, wait time.Duration, err error)
+	// Entries of the adapters in except are left out unless they are in flight:
+	// these adapters have as much work as they can take.
+	Due(ctx context.Context, limit int, except []string) (entries []ledger.Entry, wait time.Duration, err error)
 	// Payload returns the stored request of the entry, or ErrNotFound once it was
 	// erased.
 	Payload(ctx context.Context, id string) ([]byte, error)

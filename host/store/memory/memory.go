@@ -161,6 +161,7 @@ func (s *Store) erase(r *row) {
 
 // Apply implements store.Ledger.
 func (s *Store) Apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
+	began := time.Now()
 	if err := s.lock(ctx); err != nil {
 		return ledger.Result{}, err
 	}
@@ -173,7 +174,7 @@ func (s *Store) Apply(ctx context.Context, id string, ev ledger.Event) (ledger.R
 	if ledger.NeedsRows(r.entry, ev) {
 		held = s.rowState(r)
 	}
-	res, err := apply(copyEntry(r.entry), ev, s.now(), held)
+	res, err := apply(copyEntry(r.entry), ledger.Aged(ev, store.Elapsed(began)), s.now(), held)
 	if err != nil {
 		return ledger.Result{}, fmt.Errorf("apply to %s: %w", id, err)
 	}

@@ -62,7 +62,7 @@ func matches(e ledger.Entry, q store.Query) bool {
 }
 
 // Due implements store.Agenda.
-func (s *Store) Due(ctx context.Context, limit int) ([]ledger.Entry, time.Duration, error) {
+func (s *Store) Due(ctx context.Context, limit int, except []string) ([]ledger.Entry, time.Duration, error) {
 	if err := s.lock(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -72,7 +72,9 @@ func (s *Store) Due(ctx context.Context, limit int) ([]ledger.Entry, time.Durati
 	var wait time.Duration
 	for r := range s.agenda {
 		if until := r.entry.NextAt.Sub(now); until <= 0 {
-			due = append(due, r)
+			if r.entry.State == ledger.InFlight || !slices.Contains(except, r.entry.Adapter) {
+				due = append(due, r)
+			}
 		} else if wait == 0 || until < wait {
 			wait = until
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -33,9 +34,10 @@ func (db *DB) Claim(ctx context.Context, c store.Claim) (store.Claimed, error) {
 
 // Apply implements store.Ledger.
 func (db *DB) Apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
+	began := time.Now()
 	var res ledger.Result
 	err := db.writer.submit(ctx, ledger.Lazy(ev), func(t *tx) (err error) {
-		res, err = t.apply(id, ev)
+		res, err = t.apply(id, ledger.Aged(ev, store.Elapsed(began)))
 		return err
 	})
 	if err != nil {

@@ -159,12 +159,14 @@ func holdersOf(ctx context.Context, from reader, scope ledger.Scope, messages []
 }
 
 // Due implements store.Agenda.
-func (db *DB) Due(ctx context.Context, limit int) (entries []ledger.Entry, wait time.Duration, err error) {
+func (db *DB) Due(ctx context.Context, limit int, except []string) (entries []ledger.Entry, wait time.Duration, err error) {
 	err = db.read(ctx, "read what is due", func() error {
 		return db.snapshot(ctx, true, func(from reader) error {
 			now := db.clock().UTC().Truncate(time.Microsecond)
+			leave, args := exceptOf(except)
+			args = append([]any{now.UnixMicro()}, append(args, max(limit, 0))...)
 			entries, err = collect(ctx, from, scanEntry, "SELECT "+entryColumns+` FROM entries
-				WHERE next_at IS NOT NULL AND next_at <= ? ORDER BY next_at, seq LIMIT ?`, now.UnixMicro(), max(limit, 0))
+				WHERE next_at IS NOT NULL AND next_at <= ?`+leave+` ORDER BY next_at, seq LIMIT ?`, args...)
 			if err != nil {
 				return err
 			}
@@ -177,6 +179,19 @@ func (db *DB) Due(ctx context.Context, limit int) (entries []ledger.Entry, wait 
 		})
 	})
 	return entries, wait, err
+}
+
+// exceptOf returns the condition that leaves out entries of these adapters which
+// are not in flight, and its parameters.
+func exceptOf(adapters []string) (condition string, args []any) {
+	if len(adapters) == 0 {
+		return "", nil
+	}
+	args = append(args, string(ledger.InFlight))
+	for _, name := range adapters {
+		args = append(args, name)
+	}
+	return " AND (state = ? OR adapter NOT IN (?" + strings.Repeat(", ?", len(adapters)-1) + "))", args
 }
 
 func scanInt(rows *sql.Rows) (n int64, err error) { return n, rows.Scan(&n) }

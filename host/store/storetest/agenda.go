@@ -19,7 +19,7 @@ var agendaCases = map[string]func(*testing.T, *fixture){
 
 func (f *fixture) due(t *testing.T, limit int) ([]string, time.Duration) {
 	t.Helper()
-	entries, wait, err := f.Store.Due(f.ctx, limit)
+	entries, wait, err := f.Store.Due(f.ctx, limit, nil)
 	wantErr(t, "Due", err, nil)
 	ids := []string{}
 	for _, e := range entries {
@@ -53,6 +53,23 @@ func agendaDue(t *testing.T, f *fixture) {
 	wantEqual(t, "wait", wait, time.Duration(0))
 	ids, _ = f.due(t, 0)
 	wantEqual(t, "limit 0", ids, []string{})
+	agendaExcept(t, f, e)
+}
+
+// agendaExcept leaves out an adapter that has enough to do, but for the ends of its
+// windows.
+func agendaExcept(t *testing.T, f *fixture, e ledger.Entry) {
+	except := func() int {
+		due, _, err := f.Store.Due(f.ctx, 10, []string{"nobody", e.Adapter})
+		wantErr(t, "Due", err, nil)
+		return len(due)
+	}
+	wantEqual(t, "in flight, although excepted", except(), 1)
+	_, err := f.Store.Apply(f.ctx, e.ID, ledger.Expire{Epoch: e.Epoch})
+	wantErr(t, "Expire", err, nil)
+	wantEqual(t, "unknown and excepted", except(), 0)
+	ids, _ := f.due(t, 10)
+	wantEqual(t, "unknown", ids, []string{e.ID})
 }
 
 // agendaOrder makes entries due in another order than they were made in.

@@ -27,7 +27,7 @@ func everything(ctx context.Context, f *fixture) map[string]error {
 	_, errs["Holders"] = s.Holders(ctx, scope, []string{"x"})
 	_, errs["Entry"] = s.Entry(ctx, scope.Tenant, f.ids.next())
 	_, errs["Entries"] = s.Entries(ctx, store.Query{})
-	_, _, errs["Due"] = s.Due(ctx, 1)
+	_, _, errs["Due"] = s.Due(ctx, 1, nil)
 	_, errs["Payload"] = s.Payload(ctx, f.ids.next())
 	_, errs["ErasePayloads"] = s.ErasePayloads(ctx, 0, 1)
 	_, errs["CountStates"] = s.CountStates(ctx, "")

@@ -222,7 +222,7 @@ func queryEmpty(t *testing.T, f *fixture) {
 	entries, err := f.Store.Entries(f.ctx, store.Query{})
 	wantErr(t, "Entries", err, nil)
 	wantEqual(t, "Entries", len(entries), 0)
-	due, wait, err := f.Store.Due(f.ctx, 10)
+	due, wait, err := f.Store.Due(f.ctx, 10, nil)
 	wantErr(t, "Due", err, nil)
 	wantEqual(t, "Due", len(due), 0)
 	wantEqual(t, "wait", wait, time.Duration(0))
