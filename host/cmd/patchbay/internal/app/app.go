@@ -1,11 +1,12 @@
 // Package app joins the host's parts into one running host: it is what "patchbay
 // serve" runs, and what end-to-end tests run.
 //
-// A start goes from the inside out: the data directory is locked, adapters that an
-// earlier life left behind are killed, the ledger is opened, packages and tenants
-// are loaded, entries found in flight become unknown, and only then does the host
-// listen. A stop goes the other way: HTTP drains, then the relay's calls end, then
-// the adapters, then the ledger is closed and the directory unlocked.
+// A start goes from the inside out: the data directory is locked, the ledger is
+// opened, adapters that an earlier life left behind are killed before anything is
+// believed about it, packages and tenants are loaded, entries found in flight
+// become unknown, and only then does the host listen. A stop goes the other way:
+// HTTP drains, then the relay's calls end, then the adapters, then the ledger is
+// closed and the directory unlocked.
 package app
 
 import (

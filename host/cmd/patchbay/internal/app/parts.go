@@ -77,8 +77,8 @@ func (h *Host) open(ctx context.Context) (_ *parts, err error) {
 	return p, h.openAPI(ctx, p)
 }
 
-// openStore locks the data directory, ends what an earlier life left running, and
-// opens the ledger.
+// openStore locks the data directory, opens the ledger, and ends what an earlier
+// life left running.
 func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if err := makeDataDir(h.cfg.DataDir, h.log); err != nil {
 		return nil, err
@@ -87,8 +87,18 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if p.lock, err = lockDataDir(h.cfg.DataDir); err != nil {
 		return nil, err
 	}
-	// An adapter of an earlier life may still write to its CRM: it must be gone
-	// before anything is believed about the ledger.
+	sealer, err := seal.Open(h.cfg.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlite.Open(ctx, sqlite.Config{Path: h.cfg.SQLiteFile(), Log: h.log})
+	if err != nil {
+		return nil, err // p.store stays nil: a nil *sqlite.DB in it would not be
+	}
+	p.store = db
+	// Only who holds the ledger's own lock, too, may kill: the directory's may have
+	// been deleted under a living host. And an adapter of an earlier life may still
+	// write to its CRM: it must be gone before anything is believed about the ledger.
 	killed, err := launch.ReapLeftovers(h.runDir(), h.log)
 	if err != nil {
 		return nil, fmt.Errorf("end adapters of an earlier host: %w", err)
@@ -96,14 +106,7 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if killed > 0 {
 		h.log.Warn("adapters of an earlier host ended", "count", killed)
 	}
-	sealer, err := seal.Open(h.cfg.KeyFile)
-	if err != nil {
-		return nil, err
-	}
-	if p.store, err = sqlite.Open(ctx, sqlite.Config{Path: h.cfg.SQLiteFile(), Log: h.log}); err != nil {
-		return nil, err
-	}
-	return sealer, h.checkKey(ctx, p.store, sealer)
+	return sealer, h.checkKey(ctx, db, sealer)
 }
 
 // factKey is the name under which the store keeps the key's fingerprint.
