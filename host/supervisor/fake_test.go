@@ -58,13 +58,13 @@ func (p *fakeProcess) Stop(ctx context.Context) {
 		p.asked.Store(true)
 		select {
 		case <-time.After(p.stopTakes):
+			p.end(Exit{Cause: Exited})
+			return
 		case <-ctx.Done():
-			p.forced.Store(true)
 		}
-	} else {
-		p.forced.Store(true)
 	}
-	p.end(Exit{Cause: Exited})
+	p.forced.Store(true)
+	p.end(Exit{Cause: Signaled, Code: -1, Signal: "SIGKILL"})
 }
 
 // end is the death of the process. Only the first one counts.

@@ -312,6 +312,41 @@ func TestCondemnedProcessDiesWithinTheBound(t *testing.T) {
 	})
 }
 
+// TestCondemnedProcessThatEndsByItself shows that the report of a condemned
+// process names what really ended it, and the condemnation only where that did.
+func TestCondemnedProcessThatEndsByItself(t *testing.T) {
+	for name, c := range map[string]struct {
+		exit Exit
+		want Cause
+	}{
+		"panic":                 {Exit{Cause: Panic, Code: 2}, Panic},
+		"exit":                  {Exit{Cause: Exited, Code: 1}, Exited},
+		"killed for its memory": {Exit{Cause: OutOfMemory, Code: -1, Signal: "SIGKILL"}, OutOfMemory},
+		"crash of a signal":     {Exit{Cause: Signaled, Code: -1, Signal: "SIGSEGV"}, Signaled},
+		"killed by the host":    {Exit{Cause: Signaled, Code: -1, Signal: "SIGKILL"}, Hang},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := run(t, Config{}, 8, &fakeLauncher{})
+				condemned := b.launcher.last()
+				stuck, other := b.acquire(t, "stuck"), b.acquire(t, "other")
+				stuck.Condemn(Hang)
+				time.Sleep(time.Second) // the other call may go on
+				condemned.end(c.exit)
+				synctest.Wait()
+				got := b.reports()
+				if len(got) != 1 || got[0].Cause != c.want || got[0].Remedy != c.want.Remedy() {
+					t.Errorf("reports = %+v, want one of cause %s", got, c.want)
+				}
+				if len(got) == 1 && (got[0].Decision != "restarted at once" || !slices.Equal(got[0].RequestIDs, []string{"other", "stuck"})) {
+					t.Errorf("reports = %+v", got)
+				}
+				other.Release(false)
+			})
+		})
+	}
+}
+
 // TestWaitersOfASickProcess shows that those who wait for a place are turned away
 // when the process says that it cannot serve.
 func TestWaitersOfASickProcess(t *testing.T) {

@@ -22,7 +22,7 @@ type process[I Instance] struct {
 	lost     []string // request ids of condemned calls
 	answered bool     // it answered a call or a periodic health check
 	retired  bool     // it gets no more calls
-	why      Cause    // why the host ends it by force; "" when it does not
+	why      Cause    // why the host is ending it by force; "" when it is not
 	decision string   // what the host did when it condemned the process
 }
 
@@ -224,8 +224,8 @@ func (s *Supervisor[I]) exited(ctx context.Context, p *process[I]) {
 	c := s.crash(exit, p.inst.Pid())
 	c.Detail = lastLine(exit)
 	c.UptimeMS, c.RequestIDs = time.Since(p.started).Milliseconds(), ids
-	if why != "" {
-		c.Cause = why
+	if why != "" && killed(exit) {
+		c.Cause = why // else it ended on its own before the host got to it
 	}
 	if !retired {
 		decision = s.fail(ctx, failure{cause: c.Cause, detail: c.Detail, answered: answered, uptime: time.Since(p.started)})
@@ -233,6 +233,10 @@ func (s *Supervisor[I]) exited(ctx context.Context, p *process[I]) {
 	c.Decision = decision
 	s.file(c)
 }
+
+// killed reports whether a process ended as those do that the host ends by force.
+// One that the kernel killed for its memory has a cause of its own.
+func killed(exit Exit) bool { return exit.Cause == Signaled && exit.Signal == "SIGKILL" }
 
 // crash begins the report of a process that ended.
 func (s *Supervisor[I]) crash(exit Exit, pid int) Crash {
