@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
@@ -228,8 +229,8 @@ func (x *exploration) trace(at arrival) []string {
 	teller := &model{cfg: x.cfg, talk: true}
 	s := teller.start()
 	var lines []string
-	for i := len(way) - 1; i >= 0; i-- {
-		step := teller.expand(&s)[way[i]]
+	for _, w := range slices.Backward(way) {
+		step := teller.expand(&s)[w]
 		lines = append(lines, fmt.Sprintf("%2d  %s", len(lines)+1, step.words))
 		s = step.next
 	}

@@ -97,10 +97,10 @@ func TestRule02NotFoundIsBelievedFromSettling(t *testing.T) {
 
 func TestSearchesBackOffAndOneFallsOnSettling(t *testing.T) {
 	t.Parallel()
-	e, now := unknownEntry(t), t0
+	e := unknownEntry(t)
 	var waits []time.Duration
 	for range 40 {
-		now = e.NextAt
+		now := e.NextAt
 		e = must(t, e, ledger.CannotTell{Epoch: e.Epoch}, now)
 		if e.Verdict != "cannotTell" {
 			t.Fatalf("verdict %q", e.Verdict)

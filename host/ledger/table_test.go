@@ -192,22 +192,36 @@ func table() map[string]row {
 	retry := always(ledger.Retry{Timing: tableTiming})
 	resolve := always(ledger.ResolveLogged{ID: "R9"})
 	return map[string]row{
-		"log ID, own epoch": {logID, ledger.RowsFree,
-			"in_flight: logged; queued: logged; unknown: logged; failed: logged take; rest: stray"},
-		"log ID, stale": {staleID, ledger.RowsFree,
-			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: stray"},
-		"log ID, stale, rows held": {staleID, ledger.RowsHeld,
-			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: stray"},
-		"log ID, stale, rows logged": {staleID, ledger.RowsLogged,
-			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: stray"},
-		"the same log ID again": {sameID, ledger.RowsFree,
-			"in_flight: logged; queued: logged; unknown: logged; failed: logged take; rest: ignored"},
-		"the same log ID, stale": {staleSameID, ledger.RowsFree,
-			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: ignored"},
+		"log ID, own epoch": {
+			logID, ledger.RowsFree,
+			"in_flight: logged; queued: logged; unknown: logged; failed: logged take; rest: stray",
+		},
+		"log ID, stale": {
+			staleID, ledger.RowsFree,
+			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: stray",
+		},
+		"log ID, stale, rows held": {
+			staleID, ledger.RowsHeld,
+			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: stray",
+		},
+		"log ID, stale, rows logged": {
+			staleID, ledger.RowsLogged,
+			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: stray",
+		},
+		"the same log ID again": {
+			sameID, ledger.RowsFree,
+			"in_flight: logged; queued: logged; unknown: logged; failed: logged take; rest: ignored",
+		},
+		"the same log ID, stale": {
+			staleSameID, ledger.RowsFree,
+			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: ignored",
+		},
 		"permanent, own epoch": {permanent, ledger.RowsFree, "in_flight: failed release; rest: ignored"},
 		"permanent, stale":     {stalePermanent, ledger.RowsFree, "rest: ignored"},
-		"retryable, own epoch": {retryable, ledger.RowsFree,
-			"in_flight: failed release; in_flight async: queued; rest: ignored"},
+		"retryable, own epoch": {
+			retryable, ledger.RowsFree,
+			"in_flight: failed release; in_flight async: queued; rest: ignored",
+		},
 		"retryable, stale":     {staleRetryable, ledger.RowsFree, "rest: ignored"},
 		"class unknown":        {unsure, ledger.RowsFree, "in_flight: unknown; rest: ignored"},
 		"class unknown, stale": {staleUnsure, ledger.RowsFree, "rest: ignored"},
@@ -217,40 +231,72 @@ func table() map[string]row {
 		"window open, stale":   {staleExpire, ledger.RowsFree, "rest: ignored"},
 		"next_at reached":      {take, ledger.RowsFree, "queued: in_flight; rest: ignored"},
 		"taken by another":     {staleTake, ledger.RowsFree, "rest: ignored"},
-		"found": {found, ledger.RowsFree,
-			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; logged: logged; forgotten: logged; rest: stray"},
-		"found, stale": {staleFound, ledger.RowsFree,
-			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: ignored"},
-		"found, rows held": {found, ledger.RowsHeld,
-			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: logged"},
-		"not found": {absent, ledger.RowsFree,
-			"unknown: unknown; unknown settled: failed release; logged: logged; forgotten: logged; rest: ignored"},
+		"found": {
+			found, ledger.RowsFree,
+			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; logged: logged; forgotten: logged; rest: stray",
+		},
+		"found, stale": {
+			staleFound, ledger.RowsFree,
+			"in_flight: stray; queued: logged; unknown: logged; failed: logged take; rest: ignored",
+		},
+		"found, rows held": {
+			found, ledger.RowsHeld,
+			"in_flight: stray; queued: logged; unknown: logged; failed: stray; rest: logged",
+		},
+		"not found": {
+			absent, ledger.RowsFree,
+			"unknown: unknown; unknown settled: failed release; logged: logged; forgotten: logged; rest: ignored",
+		},
 		"not found, stale": {staleAbsent, ledger.RowsFree, "rest: ignored"},
-		"not found, call may still send": {alive, ledger.RowsFree,
-			"unknown: unknown; unknown settled: unknown; logged: logged; forgotten: logged; rest: ignored"},
-		"not found, to be queued": {requeue, ledger.RowsFree,
-			"unknown: unknown; unknown settled: queued; logged: logged; forgotten: logged; rest: ignored"},
-		"cannot tell": {dark, ledger.RowsFree,
-			"unknown: unknown; unknown settled: unknown; logged: logged; forgotten: logged; rest: ignored"},
+		"not found, call may still send": {
+			alive, ledger.RowsFree,
+			"unknown: unknown; unknown settled: unknown; logged: logged; forgotten: logged; rest: ignored",
+		},
+		"not found, to be queued": {
+			requeue, ledger.RowsFree,
+			"unknown: unknown; unknown settled: queued; logged: logged; forgotten: logged; rest: ignored",
+		},
+		"cannot tell": {
+			dark, ledger.RowsFree,
+			"unknown: unknown; unknown settled: unknown; logged: logged; forgotten: logged; rest: ignored",
+		},
 		"cannot tell, stale": {staleDark, ledger.RowsFree, "rest: ignored"},
-		"retry": {retry, ledger.RowsFree,
-			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: in_flight take"},
-		"retry, rows held": {retry, ledger.RowsHeld,
-			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: in_progress"},
-		"retry, rows logged": {retry, ledger.RowsLogged,
-			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: already_logged"},
-		"resolve logId": {resolve, ledger.RowsFree,
-			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: logged take"},
-		"resolve logId, rows held": {resolve, ledger.RowsHeld,
-			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: in_progress"},
-		"resolve logId, rows logged": {resolve, ledger.RowsLogged,
-			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: already_logged"},
-		"resolve notLogged": {always(ledger.ResolveNotLogged{Dead: true}), ledger.RowsFree,
-			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; unknown settled: failed release; logged: already_logged; forgotten: conflict; failed: ignored"},
-		"resolve notLogged, call may still send": {always(ledger.ResolveNotLogged{}), ledger.RowsFree,
-			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; unknown settled: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: ignored"},
-		"forget": {always(ledger.Forget{}), ledger.RowsFree,
-			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; logged: logged release; forgotten: ignored; failed: ignored"},
+		"retry": {
+			retry, ledger.RowsFree,
+			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: in_flight take",
+		},
+		"retry, rows held": {
+			retry, ledger.RowsHeld,
+			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: in_progress",
+		},
+		"retry, rows logged": {
+			retry, ledger.RowsLogged,
+			"in_flight: in_progress; queued: queued; unknown: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: already_logged",
+		},
+		"resolve logId": {
+			resolve, ledger.RowsFree,
+			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: logged take",
+		},
+		"resolve logId, rows held": {
+			resolve, ledger.RowsHeld,
+			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: in_progress",
+		},
+		"resolve logId, rows logged": {
+			resolve, ledger.RowsLogged,
+			"in_flight: in_progress; queued: conflict; unknown: logged; logged: already_logged; forgotten: conflict; failed: already_logged",
+		},
+		"resolve notLogged": {
+			always(ledger.ResolveNotLogged{Dead: true}), ledger.RowsFree,
+			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; unknown settled: failed release; logged: already_logged; forgotten: conflict; failed: ignored",
+		},
+		"resolve notLogged, call may still send": {
+			always(ledger.ResolveNotLogged{}), ledger.RowsFree,
+			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; unknown settled: outcome_unsettled; logged: already_logged; forgotten: conflict; failed: ignored",
+		},
+		"forget": {
+			always(ledger.Forget{}), ledger.RowsFree,
+			"in_flight: in_progress; queued: conflict; unknown: outcome_unsettled; logged: logged release; forgotten: ignored; failed: ignored",
+		},
 	}
 }
 

@@ -123,9 +123,7 @@ func (c *crew) send(ctx context.Context, e ledger.Entry) {
 		return
 	}
 	c.at[e.ID] = e.Adapter
-	c.workers.Add(1)
-	go func() {
-		defer c.workers.Done()
+	c.workers.Go(func() {
 		if !c.relay.attend(ctx, e) {
 			pauseFor(ctx, attendAgain)
 		}
@@ -133,7 +131,7 @@ func (c *crew) send(ctx context.Context, e ledger.Entry) {
 		delete(c.at, e.ID)
 		c.mu.Unlock()
 		c.relay.poke()
-	}()
+	})
 }
 
 // rest waits until the next entry is due or something changed. It reports false

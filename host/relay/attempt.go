@@ -62,9 +62,7 @@ type underWay struct {
 // on the caller's patience.
 func (r *Relay) deliver(d *delivery) underWay {
 	claimed, done := make(chan claim, 1), make(chan outcome, 1)
-	r.calls.Add(1) // the caller's own count keeps it above zero
-	go func() {
-		defer r.calls.Done()
+	r.calls.Go(func() {
 		began := time.Now() // before the transaction: rule 16
 		got, err := r.deps.Store.Claim(r.life, d.draft)
 		if err != nil || got.Entry.ID == "" {
@@ -76,7 +74,7 @@ func (r *Relay) deliver(d *delivery) underWay {
 		r.compareClocks(began, got.Entry.CreatedAt)
 		claimed <- claim{got, nil}
 		done <- r.attempt(d, got.Entry, began).run()
-	}()
+	})
 	return underWay{claimed, done}
 }
 
@@ -269,8 +267,10 @@ func (a *attempt) record(ev ledger.Event, err error) outcome {
 		a.r.log.Error("outcome not written, trying again", "message_log_id", a.entry.ID, "error", writeErr)
 		a.r.writeLater(a.entry.ID, ev)
 		a.entry.State = ledger.Unknown
-		return outcome{a.entry, &fault.Error{Code: fault.Outcome, Class: fault.Unknown, Source: fault.Host,
-			Msg: "the ledger did not confirm the outcome", Err: writeErr}}
+		return outcome{a.entry, &fault.Error{
+			Code: fault.Outcome, Class: fault.Unknown, Source: fault.Host,
+			Msg: "the ledger did not confirm the outcome", Err: writeErr,
+		}}
 	}
 	switch e := res.Entry; {
 	case e.State == ledger.Logged:
@@ -290,9 +290,7 @@ func (r *Relay) writeLater(id string, ev ledger.Event) {
 		logged.Durable = true // by then its window may be over
 		ev = logged
 	}
-	r.calls.Add(1)
-	go func() {
-		defer r.calls.Done()
+	r.calls.Go(func() {
 		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 			if pauseFor(r.life, wait); r.life.Err() != nil {
 				return
@@ -301,5 +299,5 @@ func (r *Relay) writeLater(id string, ev ledger.Event) {
 				return
 			}
 		}
-	}()
+	})
 }

@@ -328,8 +328,10 @@ const (
 func (j *job) look(ctx context.Context, missing []string) (sight, error) {
 	holders, err := j.r.deps.Store.Holders(context.WithoutCancel(ctx), j.scope, missing)
 	if err != nil {
-		return waiting, &fault.Error{Code: fault.InProgress, Class: fault.Retryable, RetryAfter: time.Second,
-			Msg: "the ledger cannot be read", Err: fmt.Errorf("read holders: %w", err)}
+		return waiting, &fault.Error{
+			Code: fault.InProgress, Class: fault.Retryable, RetryAfter: time.Second,
+			Msg: "the ledger cannot be read", Err: fmt.Errorf("read holders: %w", err),
+		}
 	}
 	for _, id := range missing {
 		delete(j.holders, id)

@@ -181,7 +181,7 @@ func TestRecoverFailsWhenTheLedgerDoes(t *testing.T) {
 		var f *flaky
 		w := newWorld(t, func(s Store) Store { f = &flaky{Store: s}; return f })
 		f.set(func(ledger.Event) (error, error) { return errors.New("disk full"), nil }, nil)
-		go w.send(time.Millisecond, "A") //nolint:errcheck // only its claim is wanted
+		go w.send(time.Millisecond, "A")
 		time.Sleep(time.Second)
 		if err := w.relay.Recover(t.Context()); err == nil || !strings.Contains(err.Error(), "disk full") {
 			t.Errorf("recovered: %v", err)
@@ -208,7 +208,7 @@ func TestWindowEndsByItself(t *testing.T) {
 		f.set(nil, nil)
 		_, err = w.send(time.Second, "A")
 		w.wantCode(fault.InProgress, err)
-		time.Sleep(began.Add(window + slack - time.Millisecond).Sub(time.Now()))
+		time.Sleep(time.Until(began.Add(window + slack - time.Millisecond)))
 		w.wantState(ledger.InFlight)
 		time.Sleep(agendaRest)
 		w.wantState(ledger.Unknown)

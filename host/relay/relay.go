@@ -12,11 +12,15 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
-	"github.com/patchbay-crm/patchbay/host/manifest"
-	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/host/store"
 )
 
 // Call is one addMessageLog call as an edge received it.
@@ -72,70 +76,169 @@ func (e *MessagesError) EntryIDs() []string {
 	return out
 }
 
-// Route is what the relay has to know to serve a tenant's calls to an adapter.
-// Routes are read-only.
-type Route struct {
-	Tenant  string
-	Adapter string
-	Version string
-	// Enabled is whether new messages may be sent.
-	Enabled bool
-	// Manifest is the version's manifest with the operator's overrides applied.
-	Manifest *manifest.Manifest
-	// Timezone is the tenant's; the zero Zone is UTC.
-	Timezone sdk.Zone
-	// Settings are the tenant's own settings, without defaults.
-	Settings sdk.Values
-	// BaseURLSet is whether the operator configured a base URL for the adapter,
-	// so that user.hostname may be absent.
-	BaseURLSet bool
+// Relay carries calls. Make one with New, call Recover before the first call, and
+// keep Run going. Its methods may be called concurrently.
+type Relay struct {
+	cfg  Config
+	deps Deps
+	log  *slog.Logger
+	hub  hub
+	// wake tells Run that something became due.
+	wake chan struct{}
+	// life is the life of calls in flight: it outlasts their callers.
+	life    context.Context
+	endLife context.CancelFunc
+	// ahead is by how much the store's clock was ahead of this host's at the last
+	// write, in nanoseconds.
+	ahead atomic.Int64
+
+	mu       sync.Mutex // guards what follows
+	stopping bool
+	calls    sync.WaitGroup
+	// busy are the entries whose newest attempt may still send: a call is out, or
+	// its process has not been reaped yet.
+	busy map[string]<-chan struct{}
+	// searching are the entries of which a search is under way.
+	searching map[string]chan struct{}
 }
 
-// Routes resolves tenants and adapters. Implementations answer from memory,
-// without a lock: they are asked on every call.
-type Routes interface {
-	// Route returns the tenant's route to the adapter, enabled or not. Faults:
-	// tenant_not_found, adapter_not_found when it is not installed,
-	// adapter_disabled when it was never enabled for the tenant.
-	Route(tenant, adapter string) (*Route, error)
+// New returns a Relay, or every fault of cfg and deps at once. It does no work.
+func New(cfg Config, deps Deps) (*Relay, error) {
+	cfg = cfg.withDefaults()
+	if err := errors.Join(cfg.validate(), deps.validate()); err != nil {
+		return nil, fmt.Errorf("relay: %w", err)
+	}
+	life, end := context.WithCancel(context.Background())
+	return &Relay{
+		cfg: cfg, deps: deps, log: deps.Log, wake: make(chan struct{}, 1),
+		life: life, endLife: end,
+		busy: map[string]<-chan struct{}{}, searching: map[string]chan struct{}{},
+	}, nil
 }
 
-// Target names the process that a call needs.
-type Target struct {
-	Tenant, Adapter, Version string
-	// RequestID is listed in the crash report if the process dies.
-	RequestID string
+// begin counts one more call in flight. It reports false once the relay stops;
+// otherwise end must be called.
+func (r *Relay) begin() (end func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopping {
+		return nil, false
+	}
+	r.calls.Add(1)
+	return r.calls.Done, true
 }
 
-// Adapters hands out running adapter processes.
-type Adapters interface {
-	// Acquire waits, within ctx, for a place in a process that serves the target.
-	//
-	// Outcomes:
-	//  1. A Process, to be released.
-	//  2. adapter_unavailable, with RetryAfter: it is not running and will not be
-	//     in time.
-	//  3. overloaded: too many calls wait already.
-	//  4. shutting_down.
-	// Nothing was sent in 2 to 4, and their class is retryable.
-	Acquire(ctx context.Context, t Target) (Process, error)
+// occupy notes that the entry's newest attempt may send until done is closed.
+func (r *Relay) occupy(id string, done <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy[id] = done
 }
 
-// Process is one place in a running adapter process.
-type Process interface {
-	// AddMessageLog and FindMessageLog return faults only. One with
-	// rpc.ErrBrokenOff in its chain says that no answer came: the process died, or
-	// ctx ended, and the process may still be at it.
-	AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error)
-	FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error)
-	// CanFind is whether the adapter has FindMessageLog.
-	CanFind() bool
-	// Done is closed once the process has exited and been reaped.
-	Done() <-chan struct{}
-	// Condemn asks for the process to be replaced and then killed: it holds a
-	// call that should have returned long ago.
-	Condemn(cause string)
-	// Release gives the place back. answered is whether the process answered a
-	// call, be it with a fault of its own.
-	Release(answered bool)
+// vacate notes that the entry's newest attempt was answered.
+func (r *Relay) vacate(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.busy, id)
+}
+
+// dead reports whether nothing of the entry can be sent any more: its call has
+// returned, or its process has been reaped (rule 2). Processes of an earlier life
+// of this host were reaped before it began.
+func (r *Relay) dead(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done, busy := r.busy[id]
+	if !busy {
+		return true
+	}
+	select {
+	case <-done:
+		delete(r.busy, id)
+		return true
+	default:
+		return false
+	}
+}
+
+// forgetDead drops the processes that have been reaped from busy.
+func (r *Relay) forgetDead() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, done := range r.busy {
+		select {
+		case <-done:
+			delete(r.busy, id)
+		default:
+		}
+	}
+}
+
+// apply brings an event to an entry and tells those who wait for it. It is never
+// cut off by a caller's context: a write that began is finished.
+func (r *Relay) apply(ctx context.Context, id string, ev ledger.Event) (ledger.Result, error) {
+	began := time.Now()
+	res, err := r.deps.Store.Apply(context.WithoutCancel(ctx), id, ev)
+	if err != nil {
+		return res, fmt.Errorf("write ledger entry: %w", err)
+	}
+	if res.Changed() {
+		r.compareClocks(began, res.Entry.UpdatedAt)
+		r.changed(res)
+	}
+	return res, nil
+}
+
+// compareClocks notes what the store's clock said in a write that began at began.
+// Entries carry the store's times, which must never be compared with this host's
+// (rule 16).
+func (r *Relay) compareClocks(began, store time.Time) {
+	r.ahead.Store(int64(store.Sub(began.Round(0))))
+}
+
+// storeNow returns now by the store's clock.
+func (r *Relay) storeNow() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
+
+// hostTime returns a time of the store's by this host's clock.
+func (r *Relay) hostTime(t time.Time) time.Time { return t.Add(-time.Duration(r.ahead.Load())) }
+
+// changed logs a transition and wakes those whom it concerns. It is the only
+// place that does.
+func (r *Relay) changed(res ledger.Result) {
+	e := res.Entry
+	level := slog.LevelDebug
+	if (e.State == ledger.Unknown && res.From != e.State) || res.Outcome == ledger.Strayed {
+		level = slog.LevelWarn
+	}
+	if r.log.Enabled(context.Background(), level) {
+		r.logChange(level, res)
+	}
+	r.hub.tell(e.ID)
+	if !e.NextAt.IsZero() && e.State != ledger.InFlight {
+		r.poke()
+	}
+}
+
+func (r *Relay) logChange(level slog.Level, res ledger.Result) {
+	e := res.Entry
+	attrs := []any{
+		"message_log_id", e.ID, "tenant", e.Tenant, "adapter", e.Adapter,
+		"from", res.From, "to", e.State, "attempt", e.Attempts,
+	}
+	if e.Problem != nil {
+		attrs = append(attrs, "code", e.Problem.Code, "class", e.Problem.Class)
+	}
+	msg := "message log changed"
+	if res.Outcome == ledger.Strayed {
+		msg = "stray CRM record noted"
+	}
+	r.log.Log(context.Background(), level, msg, attrs...)
+}
+
+// poke makes Run look at what is due.
+func (r *Relay) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
 }

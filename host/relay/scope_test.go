@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -50,9 +51,7 @@ func TestRule13WhatAMessageIsUniqueIn(t *testing.T) {
 				w := newWorld(t, nil)
 				first := w.logged(w.post("t1", fields{"message": message(`7`)}))
 				change := fields{"message": message(`7`)}
-				for k, v := range c.change {
-					change[k] = v
-				}
+				maps.Copy(change, c.change)
 				res, err := w.post(c.tenant, change)
 				if got := w.logged(res, err); (got == first) != c.same || res.Created == c.same || len(res.Messages) != 1 {
 					t.Errorf("log ID %s after %s, created %v", got, first, res.Created)
@@ -104,7 +103,7 @@ func TestRule16StoresClockIsAnHourOff(t *testing.T) {
 				time.Sleep(time.Second)
 				_, err = w.send(0, "A")
 				w.wantCode(fault.OutcomeUnsettled, err)
-				left := began.Add(settles).Sub(time.Now())
+				left := time.Until(began.Add(settles))
 				if wait := fault.RetryAfterOf(err); wait < left-time.Second || wait > left {
 					t.Errorf("Retry-After %s, want %s", wait, left)
 				}
@@ -118,7 +117,7 @@ func TestRule16StoresClockIsAnHourOff(t *testing.T) {
 						t.Errorf("searched from %s to %s", after, before)
 					}
 				}
-				time.Sleep(began.Add(apply + lag - 2*time.Second).Sub(time.Now()))
+				time.Sleep(time.Until(began.Add(apply + lag - 2*time.Second)))
 				w.wantState(ledger.Unknown)
 				time.Sleep(settles)
 				w.wantState(ledger.Logged)

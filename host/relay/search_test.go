@@ -70,7 +70,7 @@ func TestNotFoundIsOfTheMomentTheSearchBegan(t *testing.T) {
 		_, err := w.send(0, "A")
 		w.wantCode(fault.Outcome, err)
 		w.behave(nil)
-		time.Sleep(began.Add(apply + lag - 2*time.Second).Sub(time.Now())) // a second too early
+		time.Sleep(time.Until(began.Add(apply + lag - 2*time.Second))) // a second too early
 		w.setSearches(30*time.Second, 0)
 		_, err = w.send(0, "A") // lends its credentials to a search
 		w.wantCode(fault.OutcomeUnsettled, err)

@@ -81,11 +81,9 @@ func (r *Relay) resend(ctx context.Context, e ledger.Entry, route *Route, call R
 	}
 	r.occupy(e.ID, nil)
 	arrived := make(chan outcome, 1)
-	r.calls.Add(1)
-	go func() {
-		defer r.calls.Done()
+	r.calls.Go(func() {
 		arrived <- r.attempt(d, res.Entry, began).run()
-	}()
+	})
 	select {
 	case o := <-arrived:
 		if o.err != nil {
@@ -166,11 +164,15 @@ func (r *Relay) settleError(res ledger.Result, err error, e ledger.Entry) error 
 	case errors.Is(err, store.ErrNotFound):
 		return fault.New(fault.MessageLogNotFound, "")
 	case errors.Is(err, store.ErrUncertain):
-		return withMessages(&fault.Error{Code: fault.Outcome, Class: fault.Unknown, Source: fault.Host,
-			Msg: "the ledger did not confirm the change", Err: err}, e)
+		return withMessages(&fault.Error{
+			Code: fault.Outcome, Class: fault.Unknown, Source: fault.Host,
+			Msg: "the ledger did not confirm the change", Err: err,
+		}, e)
 	case err != nil:
-		return &fault.Error{Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
-			Msg: "the ledger cannot be written", Err: err}
+		return &fault.Error{
+			Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
+			Msg: "the ledger cannot be written", Err: err,
+		}
 	case res.Refusal != nil:
 		return withMessages(res.Refusal, res.Entry)
 	default:

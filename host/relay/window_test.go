@@ -193,7 +193,7 @@ func TestHangingCall(t *testing.T) {
 		p := w.live
 		w.mu.Unlock()
 		defer p.die()
-		time.Sleep(began.Add(window + apply - time.Millisecond).Sub(time.Now()))
+		time.Sleep(time.Until(began.Add(window + apply - time.Millisecond)))
 		synctest.Wait()
 		select {
 		case <-p.done:

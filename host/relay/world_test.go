@@ -77,7 +77,6 @@ type world struct {
 	// down, when set, is why no process can be had.
 	down    error
 	canFind bool
-	sealed  int
 }
 
 // newWorld starts a relay whose parts run until the test ends.
@@ -222,11 +221,10 @@ func (w *world) copies(message string) int {
 
 // process is an adapter process.
 type process struct {
-	w         *world
-	canFind   bool
-	once      sync.Once
-	done      chan struct{}
-	condemned chan struct{}
+	w       *world
+	canFind bool
+	once    sync.Once
+	done    chan struct{}
 }
 
 // die ends the process; calls in flight break off.
