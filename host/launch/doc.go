@@ -33,5 +33,6 @@
 //
 // Each process stands with its start time in a file in Config.RunDir. A host that
 // was killed leaves these files, and the next one calls ReapLeftovers before it
-// believes that nothing of an earlier life can still write to a CRM.
+// believes that nothing of an earlier life can still write to a CRM. A file names
+// its host as well: what belongs to one that lives is left alone.
 package launch

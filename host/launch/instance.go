@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,7 @@ func (i *Instance) Health(ctx context.Context) (supervisor.Health, error) {
 	if err == nil {
 		return supervisor.Health{Serving: answer.Serving, Message: answer.Message}, nil
 	}
-	if fault.CodeOf(err) != fault.Outcome { // the transport's faults have that code
+	if !errors.Is(err, rpc.ErrBrokenOff) {
 		return supervisor.Health{Message: fault.MessageOf(err)}, nil
 	}
 	return supervisor.Health{}, fmt.Errorf("check health: %w", err)

@@ -2,7 +2,6 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -31,16 +30,17 @@ func TestHealthToldByAFault(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		err    error
-		answer bool
+		answer string // "" when there is none
 	}{
-		"adapter's":   {own.Err(), true},
-		"transport's": {status.Error(codes.Unavailable, "EOF"), false},
-		"deadline":    {status.Error(codes.DeadlineExceeded, "late"), false},
-		"no status":   {errors.New("broken"), false},
+		"adapter's":   {own.Err(), "no licence"},
+		"thrown":      {status.Error(codes.Unknown, "TypeError"), "the adapter's health check failed"},
+		"transport's": {status.Error(codes.Unavailable, "EOF"), ""},
+		"deadline":    {status.Error(codes.DeadlineExceeded, "late"), ""},
+		"given up":    {status.Error(codes.Canceled, "context canceled"), ""},
 	} {
 		inst := &Instance{process: &process{}, client: rpc.NewClient(failing{err: c.err})}
 		health, err := inst.Health(t.Context())
-		if (err == nil) != c.answer || health.Serving || c.answer && health.Message != "no licence" {
+		if (err == nil) != (c.answer != "") || health.Serving || health.Message != c.answer {
 			t.Errorf("%s: %+v, %v", name, health, err)
 		}
 	}

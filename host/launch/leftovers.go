@@ -27,6 +27,15 @@ type runRecord struct {
 	Start   string `json:"start"`
 	RunID   string `json:"runId"`
 	Sockets string `json:"sockets,omitempty"`
+	// HostPid and HostStart are the host that wrote the record.
+	HostPid   int    `json:"hostPid"`
+	HostStart string `json:"hostStart"`
+}
+
+// ownerLives reports whether the host that wrote the record is another process
+// than this one, and lives.
+func (r runRecord) ownerLives() bool {
+	return r.HostPid > 0 && r.HostPid != os.Getpid() && r.HostStart != "" && startTime(r.HostPid) == r.HostStart
 }
 
 // record writes the file of a process that was just started, and returns its
@@ -42,6 +51,8 @@ func (l *Launcher) recordHost(sockets string) (string, error) {
 
 func (l *Launcher) writeRecord(name string, rec runRecord) (string, error) {
 	path := filepath.Join(l.cfg.RunDir, name+recordSuffix)
+	rec.HostPid = os.Getpid()
+	rec.HostStart = startTime(rec.HostPid)
 	raw, err := json.Marshal(rec)
 	if err == nil {
 		err = os.WriteFile(path, raw, 0o600)
@@ -56,7 +67,9 @@ func (l *Launcher) writeRecord(name string, rec runRecord) (string, error) {
 // used runDir, and removes what it has left there. It returns the number of
 // processes that it killed, once they are gone. The caller makes sure that no
 // other host uses runDir, and calls it before it starts anything: an adapter of
-// an earlier life may still write to its CRM.
+// an earlier life may still write to its CRM. What belongs to another host that
+// lives is spared and logged all the same: its record came here with a copy of
+// its data, and its adapters serve calls.
 func ReapLeftovers(runDir string, log *slog.Logger) (killed int, err error) {
 	entries, err := os.ReadDir(runDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -90,6 +103,10 @@ func reapRecord(path string, log *slog.Logger) (killed int, err error) {
 	if err := json.Unmarshal(raw, &rec); err != nil {
 		log.Warn("unreadable run record removed", "file", filepath.Base(path), "error", err)
 		return 0, os.Remove(path)
+	}
+	if rec.ownerLives() {
+		log.Warn("run record of a living host spared", "file", filepath.Base(path), "pid", rec.Pid, "host_pid", rec.HostPid)
+		return 0, nil
 	}
 	if rec.Pid > 1 && rec.Start != "" && startTime(rec.Pid) == rec.Start {
 		log.Warn("adapter process of an earlier life killed", "pid", rec.Pid)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -79,6 +80,69 @@ func TestLeftoversAreKilledInnocentsAreNot(t *testing.T) {
 	}
 }
 
+// TestLivingHostsAdaptersAreSpared finds the records of another host, as in a
+// copy of its data, first while it lives and then after its end.
+func TestLivingHostsAdaptersAreSpared(t *testing.T) {
+	t.Parallel()
+	dir, parent := t.TempDir(), t.TempDir()
+	var logged records
+	log := slog.New(slog.NewJSONHandler(&logged, nil))
+	owner := child(t)
+	served := child(t, envRunID+"=0badcafe0badcafe-1")
+	fork := child(t, envRunID+"=0badcafe0badcafe-1") // known by its mark alone
+	unlike := child(t)                               // its owner's number is another process' now
+	ours := child(t)
+	sockets := filepath.Join(parent, socketDirPrefix+"1")
+	if err := os.Mkdir(sockets, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	of := func(host *exec.Cmd) runRecord {
+		return runRecord{HostPid: host.Process.Pid, HostStart: startTime(host.Process.Pid)}
+	}
+	adapterOf := func(rec runRecord, adapter *exec.Cmd, runID string) runRecord {
+		rec.Pid, rec.Start, rec.RunID = adapter.Process.Pid, startTime(adapter.Process.Pid), runID
+		return rec
+	}
+	living := of(owner)
+	host := living
+	host.Sockets = sockets
+	writeRecord(t, dir, "host", host)
+	writeRecord(t, dir, "served", adapterOf(living, served, "0badcafe0badcafe-1"))
+	writeRecord(t, dir, "unlike", adapterOf(runRecord{HostPid: owner.Process.Pid, HostStart: "another boot/1"}, unlike, "0badcafe0badcafe-2"))
+	writeRecord(t, dir, "ours", adapterOf(runRecord{HostPid: os.Getpid(), HostStart: startTime(os.Getpid())}, ours, "0badcafe0badcafe-3"))
+
+	if killed, err := ReapLeftovers(dir, log); err != nil || killed != 2 {
+		t.Errorf("killed %d: %v", killed, err)
+	}
+	if alive(unlike.Process.Pid) || alive(ours.Process.Pid) {
+		t.Error("a leftover lives on")
+	}
+	for name, cmd := range map[string]*exec.Cmd{"host": owner, "adapter": served, "descendant": fork} {
+		if !alive(cmd.Process.Pid) {
+			t.Errorf("the living host's %s was killed", name)
+		}
+	}
+	if _, err := os.Stat(sockets); err != nil {
+		t.Errorf("its sockets: %v", err)
+	}
+	if n := strings.Count(strings.Join(logged.all(), ""), "run record of a living host spared"); n != 2 {
+		t.Errorf("%d records told of as spared", n)
+	}
+	if err := owner.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, "the owner", owner.Process.Pid)
+	if killed, err := ReapLeftovers(dir, log); err != nil || killed != 2 {
+		t.Errorf("after the end of their host, killed %d: %v", killed, err)
+	}
+	if _, err := os.Stat(sockets); err == nil {
+		t.Error("its sockets are still there")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 func TestSocketsOfAnEarlierLife(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
@@ -124,7 +188,8 @@ func TestRecordStandsWhileTheProcessRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	var rec runRecord
-	if err := json.Unmarshal(raw, &rec); err != nil || rec.Pid != inst.Pid() || rec.Start != startTime(inst.Pid()) || rec.RunID != inst.process.runID {
+	if err := json.Unmarshal(raw, &rec); err != nil || rec.Pid != inst.Pid() || rec.Start != startTime(inst.Pid()) || rec.RunID != inst.process.runID ||
+		rec.HostPid != os.Getpid() || rec.HostStart != startTime(os.Getpid()) {
 		t.Errorf("%s, %v", raw, err)
 	}
 	stopWithin(inst, time.Second)
