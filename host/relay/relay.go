@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
-	"github.com/patchbay-crm/patchbay/host/store"
 )
 
 // Call is one addMessageLog call as an edge received it.
