@@ -98,7 +98,7 @@ var explanations = map[fault.Code]explanation{
 		"Nothing is to be done. If the CRM record was deleted, forget the entry first.",
 	},
 	fault.Conflict: {
-		"The resource is in a state that does not allow this: an entry that is queued, forgotten or no longer has its request, the id of a deleted tenant, or a tenant with entries that are not settled.",
+		"The resource is in a state that does not allow this: an entry that is queued, forgotten or no longer has its request, the id of a deleted tenant, a tenant with entries that are not settled, or a token that the tenant does not have.",
 		"detail says what stands in the way. Look at the resource and decide anew.",
 	},
 	fault.CRMRejected: {
@@ -130,7 +130,7 @@ var explanations = map[fault.Code]explanation{
 		"Send the request again after Retry-After.",
 	},
 	fault.Overloaded: {
-		"More calls are waiting than the host takes. The message was surely not sent.",
+		"More calls are waiting than the host takes, or the ledger cannot be written (detail says which). Nothing was sent, and nothing was changed.",
 		"Send the request again after Retry-After, and more slowly.",
 	},
 	fault.ShuttingDown: {

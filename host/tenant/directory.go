@@ -95,8 +95,9 @@ type Directory struct {
 	current   atomic.Pointer[snapshot]
 	changed   chan struct{}
 
-	mu   sync.Mutex // serialises changes
-	rows rows
+	mu      sync.Mutex // serialises changes
+	rows    rows
+	revoked []revokedToken // the last ones, oldest first
 }
 
 // New returns a directory. It is empty until Load.
@@ -175,17 +176,38 @@ func (d *Directory) change(ctx context.Context, what string, op func(ctx context
 			return err
 		}
 		// The rows in memory may be stale, or the write may have happened.
-		if reload := d.load(ctx); reload != nil {
-			return internal(what, errors.Join(err, reload))
-		}
-		if !errors.Is(err, store.ErrConflict) {
-			return internal(what, err)
+		reload := d.load(ctx)
+		if reload != nil || !errors.Is(err, store.ErrConflict) {
+			return unchanged(what, errors.Join(err, reload))
 		}
 	}
 	return &fault.Error{
 		Code: fault.Conflict, Class: fault.Permanent,
 		Msg: "others keep changing this at the same time; look at it and try again",
 	}
+}
+
+// writeError is the error of a write to the store.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }
+func (e *writeError) Unwrap() error { return e.err }
+
+// unsaved returns err as a writeError that says what was being written.
+func unsaved(doing string, err error) error { return &writeError{fmt.Errorf("%s: %w", doing, err)} }
+
+// unchanged returns the fault of a change that was not made, or perhaps made.
+func unchanged(what string, err error) error {
+	out := &fault.Error{Op: "tenant: " + what, Code: fault.Internal, Class: fault.Unknown, Source: fault.Host, Err: err}
+	var write *writeError
+	switch {
+	case errors.Is(err, store.ErrUncertain):
+		out.Code, out.Msg = fault.Outcome, "the ledger did not confirm the change; look whether it was made"
+	case errors.As(err, &write):
+		out.Code, out.Class, out.RetryAfter = fault.Overloaded, fault.Retryable, time.Second
+		out.Msg = "the ledger cannot be written"
+	}
+	return out
 }
 
 func internal(what string, err error) error {

@@ -192,7 +192,7 @@ func (d *Directory) DeleteEnablement(ctx context.Context, tenant, adapter string
 func (d *Directory) remove(ctx context.Context, row store.Enablement) error {
 	row.Removed = true
 	if _, err := d.cfg.Store.SaveEnablement(ctx, row); err != nil {
-		return fmt.Errorf("delete enablement: %w", err)
+		return unsaved("delete enablement", err)
 	}
 	delete(d.rows.enablements, key{row.Tenant, row.Adapter})
 	return nil
@@ -245,7 +245,7 @@ func (ed *editor) store(ctx context.Context) (Enablement, error) {
 	}
 	revision, err := d.cfg.Store.SaveEnablement(ctx, ed.row)
 	if err != nil {
-		return Enablement{}, fmt.Errorf("save enablement: %w", err)
+		return Enablement{}, unsaved("save enablement", err)
 	}
 	ed.row.Revision = revision
 	d.rows.enablements[key{ed.row.Tenant, ed.row.Adapter}] = ed.row

@@ -159,6 +159,14 @@ func (s *fakeStore) SaveEnablement(ctx context.Context, e store.Enablement) (int
 	return revision, errors.Join(err, saved)
 }
 
+func (s *fakeStore) SaveToken(ctx context.Context, t store.Token) error {
+	err, after := s.next()
+	if err != nil && !after {
+		return err
+	}
+	return errors.Join(err, s.Store.SaveToken(ctx, t))
+}
+
 type fakeLedger map[ledger.State]int
 
 func (l fakeLedger) CountStates(context.Context, string) (map[ledger.State]int, error) { return l, nil }

@@ -130,7 +130,7 @@ func (d *Directory) saveTenant(ctx context.Context, row store.Tenant, body *stri
 	}
 	revision, err := d.cfg.Store.SaveTenant(ctx, row)
 	if err != nil {
-		return Tenant{}, fmt.Errorf("save tenant: %w", err)
+		return Tenant{}, unsaved("save tenant", err)
 	}
 	row.Revision = revision
 	d.rows.tenants[row.ID] = row
@@ -161,7 +161,7 @@ func (d *Directory) DeleteTenant(ctx context.Context, id string, force bool) err
 		}
 		row.DeletedAt = d.now()
 		if row.Revision, err = d.cfg.Store.SaveTenant(ctx, row); err != nil {
-			return fmt.Errorf("save tenant: %w", err)
+			return unsaved("save tenant", err)
 		}
 		d.rows.tenants[id] = row
 		d.publish()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
 	"github.com/patchbay-crm/patchbay/host/store"
@@ -224,12 +225,66 @@ func TestUncertainWriteIsReadBack(t *testing.T) {
 			f := setup(t)
 			f.store.fail, f.store.after = []error{store.ErrUncertain}, after
 			_, _, err := f.PutTenant(t.Context(), "acme", body(t, `{}`))
-			wantCode(t, err, fault.Internal)
+			wantCode(t, err, fault.Outcome)
 			if fault.ClassOf(err) != fault.Unknown || !errors.Is(err, store.ErrUncertain) {
 				t.Errorf("got %v, class %s", err, fault.ClassOf(err))
 			}
 			if _, err := f.Tenant("acme"); (err == nil) != after {
 				t.Errorf("written %v, but the directory says %v", after, err)
+			}
+		})
+	}
+}
+
+// A disk that is full is no fault of the host's: the same change may be made later.
+func TestWritesThatFailMayBeRepeated(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(f *fixture, token string) error{
+		"put tenant": func(f *fixture, _ string) error {
+			_, _, err := f.PutTenant(f.t.Context(), "b", body(f.t, `{}`))
+			return err
+		},
+		"patch tenant": func(f *fixture, _ string) error {
+			_, err := f.PatchTenant(f.t.Context(), "a", body(f.t, `{"timezone":"Z"}`))
+			return err
+		},
+		"delete tenant": func(f *fixture, _ string) error { return f.DeleteTenant(f.t.Context(), "a", false) },
+		"put enablement": func(f *fixture, _ string) error {
+			_, _, err := f.PutEnablement(f.t.Context(), "a", "acme", body(f.t, `{"enabled":false}`))
+			return err
+		},
+		"patch enablement": func(f *fixture, _ string) error {
+			_, err := f.PatchEnablement(f.t.Context(), "a", "acme", body(f.t, `{"enabled":false}`))
+			return err
+		},
+		"delete enablement": func(f *fixture, _ string) error {
+			return f.DeleteEnablement(f.t.Context(), "a", "acme")
+		},
+		"create token": func(f *fixture, _ string) error {
+			_, _, err := f.CreateToken(f.t.Context(), "a", body(f.t, `{"name":"x"}`))
+			return err
+		},
+		"revoke token": func(f *fixture, token string) error { return f.RevokeToken(f.t.Context(), "a", token) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.tenant("a")
+			f.enable("a", `{"enabled":true}`)
+			made, _, err := f.CreateToken(t.Context(), "a", body(t, `{"name":"x"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			full := errors.New("s3cret path: no space left on device")
+			f.store.fail = []error{full}
+			err = change(f, made.ID)
+			wantCode(t, err, fault.Overloaded)
+			if fault.ClassOf(err) != fault.Retryable || fault.RetryAfterOf(err) != time.Second ||
+				fault.MessageOf(err) != "the ledger cannot be written" || !errors.Is(err, full) {
+				t.Errorf("got %v, class %s", err, fault.ClassOf(err))
+			}
+			if err := change(f, made.ID); err != nil {
+				t.Errorf("once there is space: %v", err)
 			}
 		})
 	}

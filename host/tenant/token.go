@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -29,6 +30,7 @@ const (
 	maxTokenLength = 512 // of anything presented as a token
 	maxTokens      = 1000
 	maxTokenName   = 200
+	maxRevoked     = 1000 // remembered
 )
 
 // Authenticate returns whose token it is. The comparison takes the same time
@@ -86,7 +88,7 @@ func (d *Directory) CreateToken(ctx context.Context, tenant string, body *strict
 			CreatedAt: d.now(), ExpiresAt: fields.ExpiresAt,
 		}
 		if err := d.cfg.Store.SaveToken(ctx, row); err != nil {
-			return fmt.Errorf("save token: %w", err)
+			return unsaved("save token", err)
 		}
 		d.rows.tokens[row.ID] = row
 		d.publish()
@@ -169,9 +171,10 @@ func viewToken(row store.Token) Token {
 	return Token{ID: row.ID, Tenant: row.Tenant, Name: row.Name, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt}
 }
 
-// RevokeToken deletes a token. From then on it opens nothing. A token that does
-// not exist counts as revoked: the method may be repeated. The fault is
-// tenant_not_found.
+// RevokeToken deletes a token. From then on it opens nothing. It may be repeated:
+// the last tokens that this host revoked are remembered until it ends.
+//
+// Faults: tenant_not_found; conflict when the tenant has no such token.
 func (d *Directory) RevokeToken(ctx context.Context, tenant, id string) error {
 	return d.change(ctx, "revoke token", func(ctx context.Context) error {
 		if _, err := d.rows.tenant(tenant); err != nil {
@@ -179,7 +182,10 @@ func (d *Directory) RevokeToken(ctx context.Context, tenant, id string) error {
 		}
 		row, ok := d.rows.tokens[id]
 		if !ok || row.Tenant != tenant {
-			return nil
+			if slices.Contains(d.revoked, revokedToken{tenant, id}) {
+				return nil
+			}
+			return fault.New(fault.Conflict, "this tenant has no such token")
 		}
 		if err := d.revoke(ctx, row); err != nil {
 			return err
@@ -189,12 +195,19 @@ func (d *Directory) RevokeToken(ctx context.Context, tenant, id string) error {
 	})
 }
 
+// revokedToken names a token that was revoked.
+type revokedToken struct{ tenant, id string }
+
 func (d *Directory) revoke(ctx context.Context, row store.Token) error {
 	row.Revoked = true
 	err := d.cfg.Store.SaveToken(ctx, row)
 	if err != nil && !errors.Is(err, store.ErrNotFound) { // another host may have been first
-		return fmt.Errorf("delete token: %w", err)
+		return unsaved("delete token", err)
 	}
 	delete(d.rows.tokens, row.ID)
+	if len(d.revoked) == maxRevoked {
+		d.revoked = slices.Delete(d.revoked, 0, 1)
+	}
+	d.revoked = append(d.revoked, revokedToken{row.Tenant, row.ID})
 	return nil
 }

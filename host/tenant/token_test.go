@@ -109,8 +109,10 @@ func TestRevokedTokensOpenNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := f.another()
-	if err := f.RevokeToken(t.Context(), "b", made.ID); err != nil {
-		t.Fatal(err)
+	err = f.RevokeToken(t.Context(), "b", made.ID)
+	wantCode(t, err, fault.Conflict)
+	if fault.MessageOf(err) != "this tenant has no such token" || fault.ClassOf(err) != fault.Permanent {
+		t.Errorf("got %q, class %s", fault.MessageOf(err), fault.ClassOf(err))
 	}
 	if _, err := f.Authenticate(secret.Reveal()); err != nil {
 		t.Fatalf("another tenant revoked it: %v", err)
@@ -125,6 +127,8 @@ func TestRevokedTokensOpenNothing(t *testing.T) {
 			t.Errorf("revoke %s: %v", name, err)
 		}
 	}
+	wantCode(t, f.RevokeToken(t.Context(), "b", made.ID), fault.Conflict)
+	wantCode(t, f.RevokeToken(t.Context(), "a", "01ARZ3NDEKTSV4RRFFQ69G5FAV"), fault.Conflict)
 	wantCode(t, f.RevokeToken(t.Context(), "c", made.ID), fault.TenantNotFound)
 }
 
