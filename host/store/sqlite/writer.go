@@ -51,6 +51,7 @@ type writer struct {
 	closing  chan struct{}
 	ended    chan struct{}
 	stopOnce sync.Once
+	health   health
 
 	// ---
 	conn   *conn
@@ -207,6 +208,7 @@ func (w *writer) transact(batch []*write) error {
 		durable = durable || !job.lazy
 	}
 	if err := w.start(durable); err != nil {
+		w.failing(err)
 		fail(batch, fmt.Errorf("begin: %w", err))
 		return nil
 	}
@@ -215,18 +217,24 @@ func (w *writer) transact(batch []*write) error {
 			continue
 		}
 		w.rollback()
+		if ofTheDisk(job.err) {
+			w.failing(job.err)
+		}
 		return job.err
 	}
 	if err := w.tx.flush(); err != nil {
 		w.rollback()
+		w.failing(err)
 		fail(batch, err)
 		return nil
 	}
 	if err := w.end(); err != nil {
+		w.failing(err)
 		fail(batch, err)
 		return nil
 	}
 	w.tx.committed()
+	w.committed()
 	return nil
 }
 
