@@ -108,6 +108,21 @@ type Entry struct {
 	FirstSentAt time.Time
 }
 
+// Clone returns an entry that shares nothing with e that can be changed.
+func (e Entry) Clone() Entry {
+	e.Messages = slices.Clone(e.Messages)
+	e.StrayIDs = slices.Clone(e.StrayIDs)
+	if e.Return != nil {
+		text := *e.Return
+		e.Return = &text
+	}
+	if e.Problem != nil {
+		problem := *e.Problem
+		e.Problem = &problem
+	}
+	return e
+}
+
 // ReturnMessage is the adapter's text for the user.
 type ReturnMessage struct {
 	Message     string `json:"message"`

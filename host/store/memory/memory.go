@@ -114,7 +114,7 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 			continue
 		}
 		if holder := s.claims[claimKey{c.Draft.Scope, m}]; holder != nil {
-			got.Held = append(got.Held, store.Holder{Message: m, Entry: copyEntry(holder.entry)})
+			got.Held = append(got.Held, store.Holder{Message: m, Entry: holder.entry.Clone()})
 			continue
 		}
 		free = append(free, m)
@@ -127,7 +127,7 @@ func (s *Store) Claim(ctx context.Context, c store.Claim) (store.Claimed, error)
 		payload: slices.Clone(c.Payload),
 	}
 	s.insert(r)
-	got.Entry = copyEntry(r.entry)
+	got.Entry = r.entry.Clone()
 	return got, nil
 }
 
@@ -174,7 +174,7 @@ func (s *Store) Apply(ctx context.Context, id string, ev ledger.Event) (ledger.R
 	if ledger.NeedsRows(r.entry, ev) {
 		held = s.rowState(r)
 	}
-	res, err := apply(copyEntry(r.entry), ledger.Aged(ev, store.Elapsed(began)), s.now(), held)
+	res, err := apply(r.entry.Clone(), ledger.Aged(ev, store.Elapsed(began)), s.now(), held)
 	if err != nil {
 		return ledger.Result{}, fmt.Errorf("apply to %s: %w", id, err)
 	}
@@ -182,7 +182,7 @@ func (s *Store) Apply(ctx context.Context, id string, ev ledger.Event) (ledger.R
 		return res, nil
 	}
 	res.Entry = stored(res.Entry)
-	r.entry = copyEntry(res.Entry)
+	r.entry = res.Entry.Clone()
 	s.moveRows(r, res.Rows)
 	s.schedule(r)
 	if res.ErasePayload {
@@ -241,25 +241,10 @@ func (s *Store) Holders(ctx context.Context, scope ledger.Scope, messages []stri
 	for i, m := range messages {
 		holder := s.claims[claimKey{scope, m}]
 		if holder != nil && !slices.Contains(messages[:i], m) {
-			held = append(held, store.Holder{Message: m, Entry: copyEntry(holder.entry)})
+			held = append(held, store.Holder{Message: m, Entry: holder.entry.Clone()})
 		}
 	}
 	return held, nil
-}
-
-// copyEntry returns an entry that shares nothing that can be changed.
-func copyEntry(e ledger.Entry) ledger.Entry {
-	e.Messages = slices.Clone(e.Messages)
-	e.StrayIDs = slices.Clone(e.StrayIDs)
-	if e.Return != nil {
-		text := *e.Return
-		e.Return = &text
-	}
-	if e.Problem != nil {
-		problem := *e.Problem
-		e.Problem = &problem
-	}
-	return e
 }
 
 // stored returns the entry as a database would give it back: times in whole

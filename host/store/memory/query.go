@@ -23,7 +23,7 @@ func (s *Store) Entry(ctx context.Context, tenant, id string) (ledger.Entry, err
 	if r == nil || r.entry.Tenant != tenant {
 		return ledger.Entry{}, fmt.Errorf("read entry %s: %w", id, store.ErrNotFound)
 	}
-	return copyEntry(r.entry), nil
+	return r.entry.Clone(), nil
 }
 
 // Entries implements store.Ledger.
@@ -42,7 +42,7 @@ func (s *Store) Entries(ctx context.Context, q store.Query) ([]ledger.Entry, err
 			break
 		}
 		if e := s.rows[id].entry; matches(e, q) {
-			found = append(found, copyEntry(e))
+			found = append(found, e.Clone())
 		}
 	}
 	return found, nil
@@ -84,7 +84,7 @@ func (s *Store) Due(ctx context.Context, limit int, except []string) ([]ledger.E
 	})
 	var entries []ledger.Entry
 	for _, r := range due[:max(0, min(limit, len(due)))] {
-		entries = append(entries, copyEntry(r.entry))
+		entries = append(entries, r.entry.Clone())
 	}
 	return entries, wait, nil
 }

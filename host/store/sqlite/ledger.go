@@ -69,7 +69,7 @@ func (t *tx) claim(c store.Claim) (store.Claimed, error) {
 			return store.Claimed{}, err
 		}
 		if holder != nil && !slices.ContainsFunc(got.Held, names(message)) {
-			got.Held = append(got.Held, store.Holder{Message: message, Entry: detached(holder.entry)})
+			got.Held = append(got.Held, store.Holder{Message: message, Entry: holder.entry.Clone()})
 		}
 	}
 	if len(free) == 0 {
@@ -79,7 +79,7 @@ func (t *tx) claim(c store.Claim) (store.Claimed, error) {
 	if err := t.insert(r, c.Payload); err != nil {
 		return store.Claimed{}, err
 	}
-	got.Entry = detached(r.entry)
+	got.Entry = r.entry.Clone()
 	return got, nil
 }
 
@@ -187,7 +187,7 @@ func (t *tx) apply(id string, ev ledger.Event) (ledger.Result, error) {
 			return ledger.Result{}, err
 		}
 	}
-	res := ledger.Apply(detached(r.entry), ev, t.now(), rows)
+	res := ledger.Apply(r.entry.Clone(), ev, t.now(), rows)
 	if !res.Changed() {
 		return res, nil
 	}
@@ -196,7 +196,7 @@ func (t *tx) apply(id string, ev ledger.Event) (ledger.Result, error) {
 	if err := t.update(r, changed, res); err != nil {
 		return ledger.Result{}, err
 	}
-	res.Entry = detached(res.Entry)
+	res.Entry = res.Entry.Clone()
 	return res, nil
 }
 
@@ -264,19 +264,4 @@ func (t *tx) moveRows(r *record, rows ledger.Rows) error {
 		}
 	}
 	return nil
-}
-
-// detached returns an entry that shares nothing that can be changed.
-func detached(e ledger.Entry) ledger.Entry {
-	e.Messages = slices.Clone(e.Messages)
-	e.StrayIDs = slices.Clone(e.StrayIDs)
-	if e.Return != nil {
-		text := *e.Return
-		e.Return = &text
-	}
-	if e.Problem != nil {
-		problem := *e.Problem
-		e.Problem = &problem
-	}
-	return e
 }
