@@ -168,7 +168,7 @@ func adapterSettings() []Setting {
 			func(a *Adapter) **time.Duration { return &a.Overrides.Reconcile.ApplyWithin }, anyDuration),
 		own("reconcile.searchLag", "duration", "Longest lag of the CRM's search behind its records.",
 			func(a *Adapter) **time.Duration { return &a.Overrides.Reconcile.SearchLag }, anyDuration),
-		own("reconcile.idempotentCreate", "true|false", "Whether the CRM itself makes one record of two creates with the same idempotency key.",
+		own("reconcile.idempotentCreate", "true|false", "Whether the CRM itself makes one record of two creates with the same idempotency key. This version makes no use of it.",
 			func(a *Adapter) **bool { return &a.Overrides.Reconcile.IdempotentCreate }, boolean),
 	}
 }

@@ -90,7 +90,8 @@ type Reconcile struct {
 	// SearchLag is the longest lag of the CRM's search; default 30 s.
 	SearchLag time.Duration
 	// IdempotentCreate is whether the CRM itself makes one record of two creates
-	// with the same idempotency key; default false.
+	// with the same idempotency key; default false. Nothing is made of it yet: see
+	// NotEnforced.
 	IdempotentCreate bool
 }
 

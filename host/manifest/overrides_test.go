@@ -75,7 +75,36 @@ func TestRunQuestions(t *testing.T) {
 	if got := m.Platforms(); !slices.Equal(got, []string{"darwin/arm64", "linux/amd64"}) {
 		t.Errorf("Platforms = %v", got)
 	}
-	if got := m.NotEnforced(); !slices.Equal(got, []string{"limits.memoryMiB", "limits.cpus", "run.egress"}) {
-		t.Errorf("NotEnforced = %v", got)
+}
+
+// TestNotEnforced: what is asked for in vain is said so, whoever asks for it.
+func TestNotEnforced(t *testing.T) {
+	t.Parallel()
+	always := []string{"limits.memoryMiB", "limits.cpus", "run.egress"}
+	declared := append(slices.Clone(always), "reconcile.idempotentCreate")
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		text     string
+		override *bool
+		want     []string
+	}{
+		"manifest silent":            {minimal, nil, always},
+		"manifest declares it":       {full(t), nil, declared},
+		"override declares it":       {minimal, &yes, declared},
+		"override takes it back":     {full(t), &no, always},
+		"override and manifest both": {full(t), &yes, declared},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var o Overrides
+			o.Reconcile.IdempotentCreate = c.override
+			m, err := mustParse(t, c.text).WithOverrides(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.NotEnforced(); !slices.Equal(got, c.want) {
+				t.Errorf("NotEnforced = %v, want %v", got, c.want)
+			}
+		})
 	}
 }

@@ -54,8 +54,10 @@ func TestParseReadsEveryMember(t *testing.T) {
 	if !reflect.DeepEqual(m.Settings[0], greeting) || m.Settings[2].Text != "Mode 2 is slow" || m.Settings[4].DefaultValue != nil {
 		t.Errorf("settings: %+v", m.Settings)
 	}
-	if !slices.Equal(m.SecretSettings(), []string{"apiSecret"}) {
-		t.Errorf("secret settings: %v", m.SecretSettings())
+	for _, s := range m.Settings {
+		if s.Secret != (s.ID == "apiSecret") {
+			t.Errorf("setting %s is secret: %v", s.ID, s.Secret)
+		}
 	}
 }
 

@@ -200,8 +200,14 @@ func (m *Manifest) Platforms() []string {
 }
 
 // NotEnforced names the members of run by which this build does not yet hold a
-// process. Memory and processor time are not limited; egress is kept by the
-// SDK's HTTP client inside the adapter, but not by the host around it.
+// process, or that it does not use. Memory and processor time are not limited;
+// egress is kept by the SDK's HTTP client inside the adapter, but not by the host
+// around it. A declared idempotent create spares no search and no person: a call
+// of unknown outcome is settled as any other.
 func (m *Manifest) NotEnforced() []string {
-	return []string{"limits.memoryMiB", "limits.cpus", "run.egress"}
+	out := []string{"limits.memoryMiB", "limits.cpus", "run.egress"}
+	if m.Run.Reconcile.IdempotentCreate {
+		out = append(out, "reconcile.idempotentCreate")
+	}
+	return out
 }

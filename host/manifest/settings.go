@@ -94,18 +94,6 @@ func (l *settingList) setting(n *strictjson.Node, kind SettingType) Setting {
 	return s
 }
 
-// SecretSettings returns the ids of the settings whose values are stored
-// encrypted and never shown again.
-func (m *Manifest) SecretSettings() []string {
-	var out []string
-	for _, s := range m.Settings {
-		if s.Secret {
-			out = append(out, s.ID)
-		}
-	}
-	return out
-}
-
 // setting returns the setting with that id that can have a value, nil when there
 // is none.
 func (m *Manifest) setting(id string) *Setting {

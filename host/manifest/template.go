@@ -66,14 +66,6 @@ func (m *Manifest) LogPage(hostname, contactType, contactID, logID string) strin
 	})
 }
 
-// ContactPage returns the address of the CRM's page for a contact, "" when the
-// CRM has none or when a value that it needs is empty or could not stand in a URL.
-func (m *Manifest) ContactPage(hostname, contactType, contactID string) string {
-	return fill(m.ContactPageURL, map[string]string{
-		placeHostname: hostname, placeContactType: contactType, placeContactID: contactID,
-	})
-}
-
 // fill replaces the placeholders of a template, each escaped for the place where
 // it stands.
 func fill(template string, values map[string]string) string {

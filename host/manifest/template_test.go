@@ -32,9 +32,6 @@ func TestPages(t *testing.T) {
 		})
 	}
 	m := mustParse(t, full(t))
-	if got := m.ContactPage("a.acme.example", "person", "7"); got != "https://a.acme.example/person/7" {
-		t.Errorf("ContactPage = %q", got)
-	}
 	if got := m.LogPage("a.acme.example", "", "7", "x"); got != "https://a.acme.example/log?id=x&contact=7" {
 		t.Errorf("LogPage = %q", got)
 	}
