@@ -74,8 +74,8 @@ func read(path string) (*Sealer, *keyset.Handle, error) {
 	case !info.Mode().IsRegular():
 		return nil, nil, errors.New("it is not a regular file")
 	case info.Mode().Perm()&0o077 != 0:
-		return nil, nil, fmt.Errorf("others than its owner may use it (mode %04o): run `chmod 600 %s`, "+
-			"and rotate the key if someone may have read it", info.Mode().Perm(), path)
+		return nil, nil, fmt.Errorf("others than its owner may use it (mode %04o): run `chmod 600 %s`; "+
+			"whoever read it can read the database, so renew the credentials stored there if someone may have", info.Mode().Perm(), path)
 	case info.Size() > maxFile:
 		return nil, nil, fmt.Errorf("it is larger than %d bytes", maxFile)
 	}

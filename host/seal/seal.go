@@ -5,10 +5,11 @@
 // read the file can read the database: keep the two apart in backups. A keyset
 // may have several keys. The primary one seals; all of them unseal, as each
 // sealed text names its key. Rotate adds a key and makes it the primary one, so
-// nothing has to be encrypted again.
+// nothing has to be encrypted again; this version has no command that calls it.
 //
-// What is sealed is bound to its associated data: a text sealed for one tenant
-// does not open as another tenant's. AssociatedData makes it.
+// What is sealed is bound to its associated data, by which the caller says what
+// it is for: with the tenant and the purpose in it, a text sealed for one tenant
+// does not open as another's, nor a request as settings.
 package seal
 
 import (
@@ -35,12 +36,6 @@ var ErrUnseal = errors.New("not sealed with a key of this key file for this purp
 type Sealer struct {
 	aead        tink.AEAD
 	fingerprint string
-}
-
-// AssociatedData names what a text is sealed for: one purpose of one tenant.
-// Purposes are fixed words of the caller without a NUL byte.
-func AssociatedData(tenant, purpose string) []byte {
-	return []byte(purpose + "\x00" + tenant)
 }
 
 // Seal encrypts plaintext, bound to the associated data. Two seals of the same
