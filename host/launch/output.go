@@ -42,8 +42,8 @@ type output struct {
 	mu      sync.Mutex // guards what follows
 	tail    []string   // the last lines of standard error
 	lines   int        // of standard error, all
-	panicAt string     // the line with which a panic began
-	memory  bool       // a line says that memory ran out
+	panicAt string     // the line with which a panic began, unless records came after it
+	memory  bool       // the same line says that memory ran out
 	library string     // the line in which the dynamic linker misses something
 	limit   limiter
 	flood   bool      // the last line came above the limit
@@ -163,9 +163,11 @@ func (o *output) remember(raw []byte, cut int) {
 	o.tail = append(o.tail, text)
 	switch {
 	case strings.HasPrefix(text, "fatal error: runtime: out of memory"), strings.HasPrefix(text, "fatal error: runtime: cannot allocate memory"):
-		o.memory = true
-	case o.panicAt == "" && (strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ")):
-		o.panicAt = text
+		o.panicAt, o.memory = text, true
+	case strings.HasPrefix(text, "panic: "), strings.HasPrefix(text, "fatal error: "):
+		o.panicAt, o.memory = text, false
+	case strings.HasPrefix(text, "{"): // a record: who still logs has not panicked
+		o.panicAt, o.memory = "", false
 	case o.library == "" && strings.Contains(text, "error while loading shared libraries"):
 		o.library = text
 	}
@@ -204,7 +206,9 @@ func (o *output) last() string {
 	return fmt.Sprintf("%s (%d lines omitted)", line, o.lines-1)
 }
 
-// signs returns what the lines say about the end of the process.
+// signs returns what the lines say about the end of the process. Lines may be
+// old, or forged: how the process ended decides whether they are believed.
+// outOfMemory implies panicked.
 func (o *output) signs() (panicked, outOfMemory, missingLibrary bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/patchbay-crm/patchbay/host/supervisor"
 )
 
 // printed sends text through an output and returns it and what was logged.
@@ -179,11 +181,74 @@ func TestReportKeepsTheBeginningOfAPanic(t *testing.T) {
 		t.Error("no panic seen")
 	}
 	o, _ = printed(stderr, "fatal error: runtime: out of memory\n")
-	if panicked, memory, _ := o.signs(); panicked || !memory {
+	if _, memory, _ := o.signs(); !memory {
 		t.Error("not taken for a want of memory")
 	}
 	if o, _ = printed(stderr, ""); o.last() != "it printed nothing on standard error" || len(o.report()) != 0 {
 		t.Errorf("%q, %v", o.last(), o.report())
+	}
+}
+
+// TestCauseOfAnEnd shows that a line on standard error names the cause only when
+// it was the last that the program had to say, and the program ended as Go ends
+// one that says so.
+func TestCauseOfAnEnd(t *testing.T) {
+	t.Parallel()
+	const (
+		trace  = "panic: nil map\n\ngoroutine 1 [running]:\nmain.main()\n\t/x/main.go:3\nexit status 2\n"
+		memory = "fatal error: runtime: out of memory\n\nruntime stack:\n"
+		logged = `{"@level":"info","@message":"went on"}` + "\n"
+		limit  = 100 << 20
+	)
+	code := func(n int) supervisor.Exit { return supervisor.Exit{Code: n, Cause: supervisor.Exited} }
+	signal := func(name string) supervisor.Exit {
+		return supervisor.Exit{Code: -1, Signal: name, Cause: supervisor.Signaled}
+	}
+	big := func(exit supervisor.Exit) supervisor.Exit { exit.PeakRSS = limit; return exit }
+	for name, c := range map[string]struct {
+		stderr string
+		exit   supervisor.Exit
+		want   supervisor.Cause // "" for what the end itself says
+	}{
+		"panic":                          {trace, code(2), supervisor.Panic},
+		"panic after records":            {logged + logged + trace, code(2), supervisor.Panic},
+		"fatal error":                    {"fatal error: all goroutines are asleep - deadlock!\n", code(2), supervisor.Panic},
+		"panic with a core":              {trace, signal("SIGABRT"), supervisor.Panic},
+		"abort without a panic":          {"assertion failed\n", signal("SIGABRT"), ""},
+		"code 2 without a panic":         {"usage: adapter\n", code(2), ""},
+		"faked, another code":            {trace, code(7), ""},
+		"faked, well ended":              {trace, code(0), ""},
+		"faked, then killed":             {trace, signal("SIGKILL"), ""},
+		"faked, then terminated":         {trace, signal("SIGTERM"), ""},
+		"faked, then a bad address":      {trace, signal("SIGSEGV"), ""},
+		"long before":                    {trace + logged, code(2), ""},
+		"long before, then again":        {trace + logged + trace, code(2), supervisor.Panic},
+		"memory":                         {memory, code(2), supervisor.OutOfMemory},
+		"memory, faked":                  {memory, code(1), ""},
+		"memory long before":             {memory + logged, code(2), ""},
+		"memory long before, then panic": {memory + logged + trace, code(2), supervisor.Panic},
+		"killed above the limit":         {logged, big(signal("SIGKILL")), supervisor.OutOfMemory},
+		"killed above, panic faked":      {trace, big(signal("SIGKILL")), supervisor.OutOfMemory},
+		"terminated above the limit":     {logged, big(signal("SIGTERM")), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o, _ := printed(stderr, c.stderr)
+			panicked, outOfMemory, _ := o.signs()
+			got, known := deeperCause(c.exit, limit, panicked, outOfMemory)
+			if got != c.want || known != (c.want != "") {
+				t.Errorf("got %q, %t", got, known)
+			}
+		})
+	}
+}
+
+// TestReportBeginsWithTheLastPanic has an earlier line that looks like one.
+func TestReportBeginsWithTheLastPanic(t *testing.T) {
+	t.Parallel()
+	o, _ := printed(stderr, "panic: not yet\n"+`{"@message":"went on"}`+"\npanic: now\n"+strings.Repeat("\tframe\n", 100))
+	if got := o.report(); len(got) != tailLines || got[0] != "panic: now" {
+		t.Errorf("%d lines, the first %q", len(got), got[0])
 	}
 }
 

@@ -252,15 +252,31 @@ func (p *process) conclude() supervisor.Exit {
 	if killed && exit.Signal == "SIGKILL" {
 		return exit
 	}
-	limit := int64(p.spec.MemoryMiB) << 20
 	panicked, outOfMemory, _ := p.out.signs()
-	switch {
-	case outOfMemory, limit > 0 && exit.Signal == "SIGKILL" && exit.PeakRSS >= limit:
-		exit.Cause = supervisor.OutOfMemory
-	case panicked:
-		exit.Cause = supervisor.Panic
+	if cause, ok := deeperCause(exit, int64(p.spec.MemoryMiB)<<20, panicked, outOfMemory); ok {
+		exit.Cause = cause
 	}
 	return exit
+}
+
+// panicExit is the code with which a Go program ends that panicked, or that its
+// runtime ended.
+const panicExit = 2
+
+// deeperCause says what an end that the host did not make comes from, when more
+// is known than a code or a signal. limit is in bytes, 0 when there is none. What
+// a process printed counts only with the end that Go gives to a program that
+// prints so: code 2, or SIGABRT with GOTRACEBACK=crash.
+func deeperCause(exit supervisor.Exit, limit int64, panicked, outOfMemory bool) (supervisor.Cause, bool) {
+	ended := exit.Signal == "" && exit.Code == panicExit || exit.Signal == "SIGABRT"
+	switch {
+	case limit > 0 && exit.Signal == "SIGKILL" && exit.PeakRSS >= limit, ended && outOfMemory:
+		return supervisor.OutOfMemory, true
+	case ended && panicked:
+		return supervisor.Panic, true
+	default:
+		return "", false
+	}
 }
 
 // dial connects to the process' socket, and makes sure that it is the process'.

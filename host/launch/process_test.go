@@ -271,6 +271,23 @@ func TestStopManyTimesAtOnce(t *testing.T) {
 	}
 }
 
+// TestKilledLongAfterAPanicLine has an adapter print what looks like a panic and
+// serve on, until it is killed from outside.
+func TestKilledLongAfterAPanicLine(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(path, []byte("panic: told to say so\n\ngoroutine 1 [running]:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inst := start(t, launcher(t, nil), adapter("stderr "+path))
+	if err := syscall.Kill(inst.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if exit := inst.Exit(); exit.Cause != supervisor.Signaled || exit.Signal != "SIGKILL" {
+		t.Errorf("exit = %+v", exit)
+	}
+}
+
 func TestStrangersSocketIsRefused(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(socketParent(t), "stranger")
