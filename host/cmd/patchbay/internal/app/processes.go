@@ -34,8 +34,10 @@ type (
 )
 
 // processes keeps one process for every adapter version that a tenant has enabled,
-// and starts others when a call needs them, as a search for an entry of an older
-// version does. It is the relay's and the HTTP API's view of the fleet.
+// and starts others when a call needs them, as the search for an entry does whose
+// adapter the tenant has disabled since. An entry is searched for with the version
+// that the tenant uses now, not the one that made it. It is the relay's and the
+// HTTP API's view of the fleet.
 type processes struct {
 	fleet     *fleet
 	launcher  *launch.Launcher

@@ -16,7 +16,8 @@ type routes struct {
 		Route(tenant, adapter string) (*tenant.Route, error)
 	}
 	adapters map[string]config.Adapter
-	// made holds the newest route of each enablement, by routeKey.
+	// made holds the newest route of each enablement that was asked for and still
+	// has one, by routeKey.
 	made sync.Map
 }
 
@@ -35,11 +36,12 @@ func newRoutes(directory *tenant.Directory, adapters map[string]config.Adapter) 
 
 // Route implements relay.Routes.
 func (r *routes) Route(tenantID, adapter string) (*relay.Route, error) {
+	key := routeKey{tenantID, adapter}
 	from, err := r.directory.Route(tenantID, adapter)
 	if err != nil {
+		r.made.Delete(key) // its tenant or its adapter is gone
 		return nil, err
 	}
-	key := routeKey{tenantID, adapter}
 	if known, ok := r.made.Load(key); ok && known.(madeRoute).from == from {
 		return known.(madeRoute).to, nil
 	}
