@@ -156,20 +156,32 @@ func TestTestsAreThere(t *testing.T) {
 	}
 }
 
+var numbered = regexp.MustCompile(`(?m)^(\d+)\. `)
+
+// numbersOf returns the numbers of the list below a heading of docs/DELIVERY.md.
+func numbersOf(t *testing.T, heading string) []string {
+	t.Helper()
+	_, list, ok := strings.Cut(read(t, "docs/DELIVERY.md"), "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("docs/DELIVERY.md has no section %q", heading)
+	}
+	list, _, _ = strings.Cut(list, "\n## ")
+	var out []string
+	for _, m := range numbered.FindAllStringSubmatch(list, -1) {
+		out = append(out, m[1])
+	}
+	if len(out) == 0 {
+		t.Fatalf("docs/DELIVERY.md lists nothing below %q", heading)
+	}
+	return out
+}
+
 // TestNaiveFailures holds the table of docs/TESTING.md against the list of
 // docs/DELIVERY.md and the rules that the model takes out.
 func TestNaiveFailures(t *testing.T) {
 	t.Parallel()
-	_, list, ok := strings.Cut(read(t, "docs/DELIVERY.md"), "\n## How simpler protocols fail\n")
-	if !ok {
-		t.Fatal("docs/DELIVERY.md has no such section")
-	}
-	list, _, _ = strings.Cut(list, "\n## ")
 	model := read(t, "host/ledger/model_test.go")
-	var want, got []string
-	for _, m := range regexp.MustCompile(`(?m)^(\d+)\. `).FindAllStringSubmatch(list, -1) {
-		want = append(want, m[1])
-	}
+	var got []string
 	for _, row := range open(t, "docs/TESTING.md").table(t, "naive failures").rows[1:] {
 		got = append(got, row[0])
 		if !testLink.MatchString(row[1]) {
@@ -179,8 +191,23 @@ func TestNaiveFailures(t *testing.T) {
 			t.Errorf("failure %s is in the model: %v; the table says %q", row[0], inModel, row[2])
 		}
 	}
-	if len(want) == 0 || !slices.Equal(got, want) {
+	if want := numbersOf(t, "How simpler protocols fail"); !slices.Equal(got, want) {
 		t.Errorf("the table has the failures %q, docs/DELIVERY.md %q", got, want)
+	}
+}
+
+// TestRulesOfDelivery wants a test for every rule of docs/DELIVERY.md.
+func TestRulesOfDelivery(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, row := range open(t, "docs/TESTING.md").table(t, "rules of delivery").rows[1:] {
+		got = append(got, row[0])
+		if !testLink.MatchString(row[2]) {
+			t.Errorf("rule %s links to no test", row[0])
+		}
+	}
+	if want := numbersOf(t, "Rules"); !slices.Equal(got, want) {
+		t.Errorf("the table has the rules %q, docs/DELIVERY.md %q", got, want)
 	}
 }
 
