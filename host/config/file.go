@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,15 +31,15 @@ var errWriteOnly = errors.New("configuration files are read, never written")
 func (*document) Marshal(map[string]any) ([]byte, error) { return nil, errWriteOnly }
 
 // Unmarshal returns the top-level settings of the file but adapters, which it
-// reads into d itself. Faults of single keys go to d.faults; the error is of a
-// file that is no YAML.
+// reads into d itself. What is wrong with the file goes to d.faults.
 func (d *document) Unmarshal(data []byte) (map[string]any, error) {
 	d.lines = map[string]int{}
-	var root yaml.Node
-	if err := yaml.Unmarshal(data, &root); err != nil {
-		return nil, fmt.Errorf("%s is not well-formed YAML: %w", d.name, err)
-	}
 	out := map[string]any{}
+	root, err := d.only(data)
+	if err != nil {
+		d.faults.add(d.name, "", "is not well-formed YAML: %s", err)
+		return out, nil
+	}
 	if len(root.Content) == 0 {
 		return out, nil // empty file
 	}
@@ -58,6 +60,26 @@ func (d *document) Unmarshal(data []byte) (map[string]any, error) {
 		}
 	}
 	return out, nil
+}
+
+// only returns the one document of the file. A second one would be left out of
+// account, so it is a fault.
+func (d *document) only(data []byte) (*yaml.Node, error) {
+	var root, more yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	if err := documents.Decode(&root); errors.Is(err, io.EOF) {
+		return &root, nil
+	} else if err != nil {
+		return nil, err
+	}
+	err := documents.Decode(&more)
+	if errors.Is(err, io.EOF) {
+		return &root, nil
+	}
+	if err == nil {
+		d.faults.add(d.at(&more), "", "a second document begins here; a configuration file holds one")
+	}
+	return &root, err
 }
 
 // at names the place of a node.

@@ -164,7 +164,11 @@ func TestFaults(t *testing.T) {
 		"twice":              {file: "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", want: []string{`patchbay.yaml:2: listen: stands twice`}},
 		"alias":              {file: "dataDir: &x a\nkeyFile: *x\n", want: []string{`keyFile: aliases are not supported`}},
 		"no mapping":         {file: "- a\n", want: []string{`patchbay.yaml:1: must be a mapping`}},
-		"bad yaml":           {file: "a: [\n", want: []string{"is not well-formed YAML"}},
+		"bad yaml":           {file: "a: [\n", want: []string{"patchbay.yaml: is not well-formed YAML"}},
+		"second document":    {file: "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", want: []string{"patchbay.yaml:2: a second document begins here"}},
+		"content at the end": {file: "listen: 127.0.0.1:1\n...\nmaxWait: 1s\n", want: []string{"patchbay.yaml: is not well-formed YAML"}},
+		"bad second one":     {file: "listen: 127.0.0.1:1\n---\na: [\n", want: []string{"patchbay.yaml: is not well-formed YAML"}},
+		"empty second one":   {file: "listen: 127.0.0.1:1\n---\n", want: []string{"a second document begins here"}},
 		"list for a value":   {file: "listen: [a]\n", want: []string{"listen: must be one value"}},
 		"mapping for a list": {file: "adaptersDirs: {a: b}\n", want: []string{"adaptersDirs: must be a list of values"}},
 		"nested list":        {file: "adaptersDirs: [[a]]\n", want: []string{"adaptersDirs[0]: must be one value"}},
@@ -202,6 +206,9 @@ func TestFaults(t *testing.T) {
 			_, _, err := Load(src)
 			if err == nil {
 				t.Fatal("accepted")
+			}
+			if faults := (Faults{}); !errors.As(err, &faults) {
+				t.Errorf("%v holds no Faults", err)
 			}
 			for _, want := range c.want {
 				if !strings.Contains(err.Error(), want) {
@@ -254,6 +261,9 @@ func TestUnreadableFiles(t *testing.T) {
 	if _, _, err := Load(Sources{File: write(t, strings.Repeat("#", maxFile+1))}); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("huge file: %v", err)
 	}
+	if c, _, err := Load(Sources{File: write(t, "---\nlisten: 127.0.0.1:1\n...\n# end\n")}); err != nil || c.Listen != "127.0.0.1:1" {
+		t.Errorf("markers around one document: %v", err)
+	}
 	if c, _, err := Load(Sources{File: write(t, "")}); err != nil || c.Listen != "127.0.0.1:8080" {
 		t.Errorf("empty file: %v", err)
 	}
@@ -304,7 +314,7 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		for _, fault := range d.faults {
-			if fault.Detail == "" || !strings.HasPrefix(fault.Source, "fuzz:") {
+			if fault.Detail == "" || !strings.HasPrefix(fault.Source, "fuzz") {
 				t.Errorf("a fault without a place or text: %+v", fault)
 			}
 		}

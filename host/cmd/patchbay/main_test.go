@@ -57,7 +57,14 @@ type served struct {
 
 func serveProcess(t *testing.T, data string) *served {
 	t.Helper()
+	return serveBy(t, data, func(*exec.Cmd) {})
+}
+
+// serveBy starts a host by a command that was changed.
+func serveBy(t *testing.T, data string, change func(*exec.Cmd)) *served {
+	t.Helper()
 	cmd := command(t, data, "serve")
+	change(cmd)
 	out, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +148,39 @@ func TestServeAndItsCommands(t *testing.T) {
 	}
 	if !strings.Contains(s.logs.String(), "host stopped") || strings.Contains(s.logs.String(), strings.TrimSpace(string(token))) {
 		t.Errorf("the log lacks its end or holds the admin token:\n%s", s.logs.String())
+	}
+}
+
+func TestAHangUpEndsInOrder(t *testing.T) {
+	t.Parallel()
+	s := serveProcess(t, filepath.Join(t.TempDir(), "data"))
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if state := s.wait(t); state.ExitCode() != 0 || !strings.Contains(s.logs.String(), "host stopped") {
+		t.Errorf("it ended with %v:\n%s", state, s.logs.String())
+	}
+}
+
+// TestAHangUpThatIsIgnored runs the host as nohup does.
+func TestAHangUpThatIsIgnored(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	s := serveBy(t, data, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	})
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := command(t, data, "tenant", "create", "one", "--server", s.url).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if state := s.wait(t); state.ExitCode() != 0 {
+		t.Errorf("it ended with %v:\n%s", state, s.logs.String())
 	}
 }
 

@@ -40,7 +40,7 @@ var/admin.token. That one is never sent to another machine.`,
 // when neither is given. A flag that holds the secret itself is refused.
 func (a *app) secret(flag, value, variable string) (sdk.Secret, error) {
 	if value == "" {
-		return sdk.NewSecret(strings.TrimSpace(a.env.variable(variable))), nil
+		return oneLine(variable, a.env.variable(variable))
 	}
 	name, ok := strings.CutPrefix(value, "@")
 	if !ok {
@@ -52,7 +52,7 @@ func (a *app) secret(flag, value, variable string) (sdk.Secret, error) {
 		return sdk.Secret{}, err
 	}
 	if secret.IsZero() {
-		return sdk.Secret{}, fmt.Errorf("read the secret for %s: %s is empty", flag, name)
+		return sdk.Secret{}, usagef("read the secret for %s: %s is empty", flag, name)
 	}
 	return secret, nil
 }
@@ -63,9 +63,18 @@ func secretFile(name string) (sdk.Secret, error) {
 	if err != nil {
 		return sdk.Secret{}, fmt.Errorf("read the secret: %w", err)
 	}
-	text := strings.TrimSpace(string(data))
-	if strings.ContainsAny(text, "\r\n\x00") {
-		return sdk.Secret{}, fmt.Errorf("read the secret: %s holds more than one line", name)
+	return oneLine(name, string(data))
+}
+
+// oneLine returns the text as a secret, without the white space around it. Text
+// that no HTTP header can hold is refused here, where its place is known.
+func oneLine(place, text string) (sdk.Secret, error) {
+	text = strings.TrimSpace(text)
+	if strings.ContainsAny(text, "\r\n") {
+		return sdk.Secret{}, usagef("read the secret: %s holds more than one line", place)
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return sdk.Secret{}, usagef("read the secret: %s holds a control character; write the secret alone, as plain text", place)
 	}
 	return sdk.NewSecret(text), nil
 }

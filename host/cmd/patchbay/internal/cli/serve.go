@@ -49,9 +49,10 @@ func (a *app) serve() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the host",
-		Long: `Runs the host until it gets SIGINT or SIGTERM; then it lets calls in flight end
-within drainTimeout, stops the adapters and closes the database. A second signal
-ends it at once, and everything unsettled is settled at the next start.
+		Long: `Runs the host until it gets SIGINT, SIGTERM or SIGHUP; then it lets calls in flight
+end within drainTimeout, stops the adapters and closes the database. A second signal
+ends it at once, and everything unsettled is settled at the next start. SIGHUP does
+not read the configuration again, and where it is ignored (nohup) it stays so.
 
 ` + configHelp,
 		Example: `  patchbay serve
@@ -70,13 +71,14 @@ ends it at once, and everything unsettled is settled at the next start.
 	return cmd
 }
 
-// configFault makes faults of the configuration faults of usage.
+// configFault makes faults of the configuration faults of usage: a file that
+// cannot be read is one, too.
 func configFault(err error) error {
 	var faults config.Faults
 	if errors.As(err, &faults) {
 		return usagef("the configuration has %d fault(s):\n%w", len(faults), err)
 	}
-	return err
+	return &usageError{err}
 }
 
 func (a *app) doctor() *cobra.Command {

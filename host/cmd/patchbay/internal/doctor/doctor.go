@@ -84,7 +84,11 @@ func (f *findings) configuration(src config.Sources) (*config.Config, bool) {
 	switch {
 	case errors.As(err, &faults):
 		for _, fault := range faults {
-			f.add("configuration", Fail, "correct this setting; patchbay serve --help lists them all", "%s", fault)
+			remedy := "correct this setting; patchbay serve --help lists them all"
+			if fault.Key == "" {
+				remedy = "correct the file"
+			}
+			f.add("configuration", Fail, remedy, "%s", fault)
 		}
 		return nil, false
 	case err != nil:
