@@ -36,13 +36,17 @@ func (a *API) enter(rq *request) error {
 	if a.draining.Load() {
 		a.leave()
 		rq.w.Header().Set("Connection", "close")
-		return &fault.Error{Code: fault.ShuttingDown, Class: fault.Retryable, RetryAfter: time.Second}
+		return shuttingDown()
 	}
 	if count > int64(a.cfg.MaxInFlight) {
 		a.leave()
 		return &fault.Error{Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second}
 	}
 	return nil
+}
+
+func shuttingDown() error {
+	return &fault.Error{Code: fault.ShuttingDown, Class: fault.Retryable, RetryAfter: time.Second}
 }
 
 // leave gives a place in flight back.
@@ -110,7 +114,7 @@ func checkQuery(raw string, known []string) error {
 	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
-		return fault.New(fault.MalformedRequest, "the query of the URL is not well-formed")
+		return malformedQuery(raw)
 	}
 	var faults strictjson.Faults
 	names := make([]string, 0, len(query))
@@ -129,6 +133,21 @@ func checkQuery(raw string, known []string) error {
 		}
 	}
 	return invalid(faults)
+}
+
+// errQuery marks a fault of a query that cannot be read.
+var errQuery = errors.New("the query is not well-formed")
+
+const titleQuery = "The query of the URL is not well-formed"
+
+// malformedQuery says what is wrong with a query that cannot be read, without
+// repeating any of it.
+func malformedQuery(raw string) error {
+	detail := "a % in the query must be followed by two hexadecimal digits; a % itself is written %25"
+	if strings.Contains(raw, ";") {
+		detail = "the query's parameters are separated by &, and a ; in a value is written %3B"
+	}
+	return &fault.Error{Code: fault.MalformedRequest, Class: fault.Permanent, Msg: detail, Err: errQuery}
 }
 
 // maxQueryFaults bounds what one query is told.
@@ -167,7 +186,8 @@ func (k bodyKind) mediaTypes() []string {
 }
 
 // readBody reads the body that the route takes. One that is too large is not read
-// to its end: the connection is closed.
+// to its end, nor is one that is still arriving when the host stops: the
+// connection is closed.
 func (a *API) readBody(rq *request, r *route) error {
 	if r.body == noBody || (r.body == optionalBody && rq.http.ContentLength == 0) {
 		return nil
@@ -179,13 +199,17 @@ func (a *API) readBody(rq *request, r *route) error {
 		rq.w.Header().Set("Connection", "close")
 		return a.tooLarge()
 	}
-	// net/http takes the deadline away when the body has been read: from then on it
-	// watches the connection for the caller's leaving. A writer without deadlines
-	// is not on a network.
-	_ = http.NewResponseController(rq.w).SetReadDeadline(time.Now().Add(a.cfg.BodyTimeout))
+	rq.read = true
+	if !a.arrivals.begin(rq, time.Now().Add(a.cfg.BodyTimeout)) {
+		rq.w.Header().Set("Connection", "close")
+		return shuttingDown()
+	}
 	body, err := readAll(http.MaxBytesReader(rq.w.ResponseWriter, rq.http.Body, a.cfg.MaxBody), rq.http.ContentLength)
 	var over *http.MaxBytesError
 	switch {
+	case !a.arrivals.end(rq): // nothing was claimed for it
+		rq.w.Header().Set("Connection", "close")
+		return shuttingDown()
 	case errors.As(err, &over):
 		return a.tooLarge()
 	case err != nil:

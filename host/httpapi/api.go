@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -27,6 +28,8 @@ type API struct {
 	inFlight atomic.Int64
 	draining atomic.Bool
 	idle     chan struct{} // the last request in flight has left while draining
+	arrivals arrivals
+	troubles complaints // by what went wrong, and the route
 }
 
 // New returns the API, or every fault of cfg and deps at once.
@@ -60,6 +63,8 @@ type request struct {
 	admin  bool
 	// body is the whole body, nil for routes that take none.
 	body []byte
+	// read is whether reading the body was tried.
+	read bool
 }
 
 type requestKey struct{}
@@ -148,19 +153,41 @@ func (a *API) finish(rq *request) {
 		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
-		a.deps.Log.Error("request handler panicked",
-			keyRequestID, rq.id, keyError, panicText(p), "stack", string(debug.Stack()))
+		a.complain(rq, "request handler panicked", keyError, panicText(p), "stack", string(debug.Stack()))
 		if rq.w.status != 0 { // half an answer is worse than none
 			panic(http.ErrAbortHandler)
 		}
 		rq.w.matched = true
 		a.refuse(rq, &fault.Error{Code: fault.Internal, Class: fault.Unknown, Err: errPanic})
 	}
+	a.boundLeftover(rq)
 	a.metrics.answered(rq.w.status)
 	if ctx := rq.http.Context(); a.deps.Log.Enabled(ctx, levelRequest) {
 		a.deps.Log.Log(ctx, levelRequest, "request answered", keyRequestID, rq.id,
 			keyOp, rq.http.Pattern, keyStatus, rq.w.status, keyDuration, time.Since(rq.began).Milliseconds())
 	}
+}
+
+// boundLeftover bounds the time in which net/http waits for a body that no route
+// has read, before it goes on with the connection.
+func (a *API) boundLeftover(rq *request) {
+	if rq.http.ContentLength != 0 && !rq.read {
+		_ = http.NewResponseController(rq.w).SetReadDeadline(rq.began.Add(a.cfg.BodyTimeout))
+	}
+}
+
+// complain logs what the host itself got wrong with a request, at a bounded rate.
+func (a *API) complain(rq *request, message string, attrs ...any) {
+	level := slog.LevelError
+	ok, omitted := a.troubles.allow(message + " " + rq.http.Pattern)
+	if !ok {
+		level = slog.LevelDebug
+	}
+	attrs = append([]any{keyRequestID, rq.id, keyOp, rq.http.Pattern}, attrs...)
+	if omitted > 0 {
+		attrs = append(attrs, "omitted", omitted)
+	}
+	a.deps.Log.Log(rq.http.Context(), level, message, attrs...)
 }
 
 // errPanic stands for a panic that was logged already.

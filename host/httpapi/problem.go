@@ -70,6 +70,9 @@ func problemOf(err error, requestID string) *Problem {
 	if detail := cut(fault.MessageOf(err), maxDetail); detail != p.Title && ok {
 		p.Detail = detail
 	}
+	if errors.Is(err, errQuery) { // the code's own title speaks of the body
+		p.Title = titleQuery
+	}
 	var faults strictjson.Faults
 	if errors.As(err, &faults) {
 		p.Errors = faults[:min(len(faults), maxErrors)]
@@ -127,7 +130,7 @@ const (
 func (a *API) problem(rq *request, err error) *Problem {
 	p := problemOf(err, rq.id)
 	if p.Code == string(fault.Internal) && !errors.Is(err, errPanic) {
-		a.deps.Log.Error("request failed", keyRequestID, rq.id, keyOp, rq.http.Pattern, keyError, err)
+		a.complain(rq, "request failed", keyError, err)
 	} else {
 		a.deps.Log.Debug("request refused", keyRequestID, rq.id, keyOp, rq.http.Pattern,
 			keyCode, p.Code, keyClass, p.Class)

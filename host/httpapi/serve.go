@@ -19,13 +19,16 @@ const (
 )
 
 // Serve answers requests on listener until ctx is done. Then it stops accepting,
-// answers shutting_down to new requests on open connections, and lets those in
-// flight end, at most Config.DrainTimeout; what is left then is cut off. It
+// answers shutting_down to new requests on open connections and to those whose
+// bodies are still arriving, and lets the others in flight end, at most
+// Config.DrainTimeout; what is left then is cut off. It
 // closes the listener. It returns nil when it was asked to stop and everything
 // ended, an error when the listener failed or requests were cut off. It runs
 // once.
 func (a *API) Serve(ctx context.Context, listener net.Listener) error {
+	var open connections
 	server := &http.Server{
+		ConnState:         open.note,
 		Handler:           a,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -46,15 +49,18 @@ func (a *API) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	a.draining.Store(true)
 	a.deps.Log.Info("HTTP edge draining", "in_flight", a.inFlight.Load())
+	a.arrivals.cut()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.DrainTimeout)
 	defer cancel()
-	return a.drain(grace, server, listener, ended)
+	return a.drain(grace, server, &open, listener, ended)
 }
 
 // drain closes the listener, waits for the requests in flight, and closes the
 // connections. http.Server.Shutdown comes last: from then on the server drops
 // what arrives on open connections without an answer.
-func (a *API) drain(grace context.Context, server *http.Server, listener net.Listener, ended <-chan struct{}) error {
+func (a *API) drain(
+	grace context.Context, server *http.Server, open *connections, listener net.Listener, ended <-chan struct{},
+) error {
 	closed := listener.Close()
 	<-ended
 	for waiting := true; waiting && a.inFlight.Load() > 0; {
@@ -65,6 +71,9 @@ func (a *API) drain(grace context.Context, server *http.Server, listener net.Lis
 		}
 	}
 	left := a.inFlight.Load()
+	if grace.Err() == nil {
+		open.readUntil(time.Now().Add(lastWords))
+	}
 	if err := server.Shutdown(grace); err != nil {
 		return errors.Join(fmt.Errorf("drain HTTP: %d requests were cut off: %w", left, err), server.Close(), closed)
 	}
