@@ -27,7 +27,7 @@ var mayImport = []struct{ pkg, imports string }{
 	{"sdk/render", "sdk"},
 	{"sdk/rpc", "sdk sdk/fault sdk/internal/callstate sdk/proto/patchbay/adapter/v1"},
 	{"sdk/serve", "sdk sdk/fault sdk/rpc"},
-	{"sdk/sdktest", "sdk sdk/fault sdk/proto/patchbay/adapter/v1 sdk/rpc sdk/serve"},
+	{"sdk/sdktest", "sdk sdk/fault sdk/internal/callstate sdk/proto/patchbay/adapter/v1 sdk/rpc sdk/serve"},
 	// data: pure, no I/O
 	{"host/strictjson", ""},
 	{"host/manifest", "host/strictjson sdk sdk/fault"},
