@@ -57,7 +57,7 @@ func migrate(ctx context.Context, path string, cfg Config) (err error) {
 		return fmt.Errorf("read the schema's version: %w", err)
 	}
 	if has > knows {
-		return fmt.Errorf("its schema has version %d and this patchbay knows up to %d: run the newer patchbay", has, knows)
+		return newer(has, knows)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema from version %d to %d: %w", has, knows, err)
@@ -68,6 +68,21 @@ func migrate(ctx context.Context, path string, cfg Config) (err error) {
 // checkOurs refuses a database of another program, and turns on the write-ahead
 // log, which stays on.
 func checkOurs(ctx context.Context, db *sql.DB) error {
+	if err := ours(ctx, db); err != nil {
+		return err
+	}
+	var mode string
+	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return fmt.Errorf("turn on the write-ahead log: %w", err)
+	}
+	if mode != "wal" {
+		return fmt.Errorf("its file system does not bear a write-ahead log (journal mode %q)", mode)
+	}
+	return nil
+}
+
+// ours refuses a database of another program.
+func ours(ctx context.Context, db *sql.DB) error {
 	var id, tables int64
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return fmt.Errorf("read its header: %w", err)
@@ -77,13 +92,6 @@ func checkOurs(ctx context.Context, db *sql.DB) error {
 	}
 	if id != applicationID && (id != 0 || tables > 0 && !begun(ctx, db)) {
 		return errors.New("it is a database of another program")
-	}
-	var mode string
-	if err := db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
-		return fmt.Errorf("turn on the write-ahead log: %w", err)
-	}
-	if mode != "wal" {
-		return fmt.Errorf("its file system does not bear a write-ahead log (journal mode %q)", mode)
 	}
 	return nil
 }
