@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -20,12 +21,14 @@ import (
 	"github.com/patchbay-crm/patchbay/host/store/sqlite"
 	"github.com/patchbay-crm/patchbay/host/supervisor"
 	"github.com/patchbay-crm/patchbay/host/tenant"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
 // parts are the parts of an open host.
 type parts struct {
 	lock      *os.File
 	store     store.Store
+	healthy   func() error // says why the store cannot be written
 	catalog   *catalog.Catalog
 	directory *tenant.Directory
 	launcher  *launch.Launcher
@@ -87,6 +90,7 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if p.lock, err = lockDataDir(h.cfg.DataDir); err != nil {
 		return nil, err
 	}
+	fresh := h.lacksLedger()
 	sealer, err := seal.Open(h.cfg.KeyFile)
 	if err != nil {
 		return nil, err
@@ -95,7 +99,12 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	if err != nil {
 		return nil, err // p.store stays nil: a nil *sqlite.DB in it would not be
 	}
-	p.store = db
+	p.store, p.healthy = db, db.Healthy
+	if fresh {
+		h.log.Warn("database is new although a key existed", "database", h.cfg.SQLiteFile(), "key_file", h.cfg.KeyFile,
+			"remedy", "unless this is the first start with a key made ahead, stop the host and bring back the database "+
+				"from a backup: without it messages that were logged may be logged again")
+	}
 	// Only who holds the ledger's own lock, too, may kill: the directory's may have
 	// been deleted under a living host. And an adapter of an earlier life may still
 	// write to its CRM: it must be gone before anything is believed about the ledger.
@@ -109,12 +118,22 @@ func (h *Host) openStore(ctx context.Context, p *parts) (*seal.Sealer, error) {
 	return sealer, h.checkKey(ctx, db, sealer)
 }
 
-// factKey is the name under which the store keeps the key's fingerprint.
-const factKey = "key_fingerprint"
+// lacksLedger reports whether there is a key but no database that goes with it: it
+// was lost, or the key was made ahead of the first start.
+func (h *Host) lacksLedger() bool {
+	if _, err := os.Stat(h.cfg.KeyFile); err != nil {
+		return false
+	}
+	info, err := os.Stat(h.cfg.SQLiteFile())
+	return errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+}
+
+// FactKey is the name under which the store keeps the key's fingerprint.
+const FactKey = "key_fingerprint"
 
 // checkKey refuses a key that is not the one the store was written with.
 func (h *Host) checkKey(ctx context.Context, registry store.Registry, sealer *seal.Sealer) error {
-	standing, err := registry.Fact(ctx, factKey, sealer.Fingerprint())
+	standing, err := registry.Fact(ctx, FactKey, sealer.Fingerprint())
 	if err != nil {
 		return fmt.Errorf("read the key's fingerprint: %w", err)
 	}
@@ -188,7 +207,7 @@ func (h *Host) openAPI(ctx context.Context, p *parts) error {
 		Version: h.opts.Version, MaxBody: h.cfg.MaxBody, MaxWait: h.cfg.MaxWait, DrainTimeout: h.drain(),
 	}, httpapi.Deps{
 		Relay: p.relay, Directory: p.directory, Catalog: p.catalog, Ledger: p.store,
-		Processes: p.processes, Log: h.log,
+		Processes: p.processes, Log: h.log, Ready: p.ready,
 		Collectors: []prometheus.Collector{&collector{ledger: p.store, log: h.log}},
 	}); err != nil {
 		return err
@@ -196,6 +215,17 @@ func (h *Host) openAPI(ctx context.Context, p *parts) error {
 	var listen net.ListenConfig
 	if p.listener, err = listen.Listen(ctx, "tcp", h.cfg.Listen); err != nil {
 		return fmt.Errorf("listen on %s: %w", h.cfg.Listen, err)
+	}
+	return nil
+}
+
+// ready returns nil when calls can be served. Its error is for everybody's eyes.
+func (p *parts) ready() error {
+	if err := p.healthy(); err != nil {
+		return &fault.Error{
+			Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
+			Msg: "the ledger cannot be written", Err: err,
+		}
 	}
 	return nil
 }

@@ -1,17 +1,24 @@
 package app
 
 import (
+	"bytes"
+	"context"
+	"database/sql"
+	"log/slog"
+	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // pids returns the processes of the adapter.
 func (r *running) pids() []int {
 	r.t.Helper()
-	_, out := r.ask("GET", "/v1/adapters/echo", "")
+	_, out := r.ask(http.MethodGet, "/v1/adapters/echo", "")
 	var pids []int
 	processes, _ := out["processes"].([]any)
 	for _, p := range processes {
@@ -68,7 +75,7 @@ func TestASecondHostKillsNobody(t *testing.T) {
 	c := configure(t, packages(t), filepath.Join(t.TempDir(), "data"))
 	r := begin(t, c)
 	r.tenant("acme")
-	if code, out := r.log("acme", "m1", ""); code != 201 {
+	if code, out := r.log("acme", "m1", ""); code != http.StatusCreated {
 		t.Fatalf("%d %v", code, out)
 	}
 	before := r.pids()
@@ -88,10 +95,96 @@ func TestASecondHostKillsNobody(t *testing.T) {
 	if err := syscall.Kill(before[0], 0); err != nil {
 		t.Errorf("the adapter of the living host: %v", err)
 	}
-	if code, out := r.log("acme", "m2", ""); code != 201 {
+	if code, out := r.log("acme", "m2", ""); code != http.StatusCreated {
 		t.Errorf("the living host answers %d %v", code, out)
 	}
 	if after := r.pids(); len(after) != 1 || after[0] != before[0] {
 		t.Errorf("processes %v, before %v", after, before)
+	}
+}
+
+// TestANewDatabaseBesideAnOldKey deletes the database between two starts.
+func TestANewDatabaseBesideAnOldKey(t *testing.T) {
+	t.Parallel()
+	const warning = "database is new although a key existed"
+	c := configure(t, t.TempDir(), filepath.Join(t.TempDir(), "data"))
+	var logged [3]bytes.Buffer
+	for i := range logged {
+		host, err := New(c, Options{Log: slog.New(slog.NewTextHandler(&logged[i], nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- host.Run(ctx) }()
+		select {
+		case <-host.Ready():
+		case err := <-ended:
+			t.Fatal(err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			if err := os.Remove(c.SQLiteFile()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, want := range []bool{false, false, true} {
+		if got := strings.Contains(logged[i].String(), warning); got != want {
+			t.Errorf("start %d: warned %v, want %v:\n%s", i+1, got, want, logged[i].String())
+		}
+	}
+}
+
+// TestReadiness locks the database, which is to the host as a disk that takes
+// nothing: it says so, tells nobody why, and is ready again once writes succeed.
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	c := configure(t, t.TempDir(), filepath.Join(t.TempDir(), "data"))
+	r := begin(t, c)
+	if code, out := r.ask(http.MethodGet, "/readyz", ""); code != http.StatusOK {
+		t.Fatalf("at first: %d %v", code, out)
+	}
+	db, err := sql.Open("sqlite", c.SQLiteFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	code, out := r.ask(http.MethodPut, "/v1/tenants/acme", `{}`)
+	if code != http.StatusServiceUnavailable || out["code"] != "overloaded" || out["detail"] != "the ledger cannot be written" {
+		t.Errorf("a change was answered %d %v", code, out)
+	}
+	code, out = r.ask(http.MethodGet, "/readyz", "")
+	if want := map[string]any{"status": "unready", "detail": "the ledger cannot be written"}; code != http.StatusServiceUnavailable || !maps.Equal(out, want) {
+		t.Errorf("not ready: %d %v", code, out)
+	}
+	if code, out := r.ask(http.MethodGet, "/healthz", ""); code != http.StatusOK {
+		t.Errorf("healthz: %d %v", code, out)
+	}
+	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		code, out := r.ask(http.MethodGet, "/readyz", "")
+		if code == http.StatusOK {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still not ready: %v", out)
+		}
+	}
+	if code, out := r.ask(http.MethodPut, "/v1/tenants/acme", `{}`); code != http.StatusCreated {
+		t.Errorf("the change made again: %d %v", code, out)
 	}
 }
