@@ -87,8 +87,9 @@ func (a *app) doctor() *cobra.Command {
 		Short: "Check the configuration and the machine, and say how to mend what is wrong",
 		Long: `Checks the configuration, the data directory and its files, the address, the
 adapter packages and what the kernel offers, and says of each fault how to mend it.
-It changes nothing and runs beside a running host. It takes the flags of serve. The
-exit code is 0 when nothing stands in the way of a host, else 1.
+Where no host runs, it looks into the database, too. It changes nothing and runs
+beside a running host. It takes the flags of serve. The exit code is 0 when nothing
+stands in the way of a host, else 1.
 
 ` + configHelp,
 		Example: `  patchbay doctor

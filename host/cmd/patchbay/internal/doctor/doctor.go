@@ -69,7 +69,10 @@ func Examine(ctx context.Context, src config.Sources) []Finding {
 		return f
 	}
 	running := f.dataDir(c)
-	f.key(c)
+	keyed := f.key(c)
+	if !running {
+		f.database(ctx, c, keyed)
+	}
 	f.adminToken(c)
 	f.address(ctx, c, running)
 	f.packages(ctx, c)

@@ -96,8 +96,9 @@ func (f *findings) lock(dir string) (running bool) {
 	return false
 }
 
-func (f *findings) key(c *config.Config) {
-	f.secretFile("key file", c.KeyFile, exists(c.SQLiteFile()),
+// key checks the key file, and reports whether there is one that may be read.
+func (f *findings) key(c *config.Config) bool {
+	return f.secretFile("key file", c.KeyFile, exists(c.SQLiteFile()),
 		"bring it back from a backup: without it the stored requests and settings cannot be read")
 }
 
@@ -111,8 +112,9 @@ func exists(name string) bool {
 }
 
 // secretFile checks a file that only its owner may use; needed says that the host
-// cannot simply make a new one, and missing what to do then.
-func (f *findings) secretFile(check, name string, needed bool, missing string) {
+// cannot simply make a new one, and missing what to do then. It reports whether a
+// host would read the file.
+func (f *findings) secretFile(check, name string, needed bool, missing string) bool {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && needed:
@@ -128,5 +130,7 @@ func (f *findings) secretFile(check, name string, needed bool, missing string) {
 			"others than its owner may use %s (mode %04o)", name, info.Mode().Perm())
 	default:
 		f.add(check, OK, "", "%s", name)
+		return true
 	}
+	return false
 }
