@@ -101,11 +101,14 @@ func readAdminToken(name string) (sdk.Secret, error) {
 		return sdk.Secret{}, err
 	}
 	text := strings.TrimSpace(string(data))
-	if len(text) < minAdminToken || len(data) > maxAdminToken || strings.ContainsAny(text, " \t\r\n") {
+	if len(text) < minAdminToken || len(data) > maxAdminToken || strings.ContainsFunc(text, notInWord) {
 		return sdk.Secret{}, fmt.Errorf("it must hold one word of %d to %d bytes; delete the file to have a new token made", minAdminToken, maxAdminToken)
 	}
 	return sdk.NewSecret(text), nil
 }
+
+// notInWord reports what no word holds: white space and control characters.
+func notInWord(r rune) bool { return r <= ' ' || r == 0x7f }
 
 // makeAdminToken writes a new token, complete or not at all.
 func makeAdminToken(name string) error {

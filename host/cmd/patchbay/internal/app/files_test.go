@@ -53,6 +53,7 @@ func TestAdminTokenFilesThatAreRefused(t *testing.T) {
 		"short":              {"0123456789abcde", 0o600, "16 to 1024 bytes"},
 		"long":               {strings.Repeat("a", maxAdminToken+1), 0o600, "16 to 1024 bytes"},
 		"two words":          {"0123456789abcdef 0123456789abcdef", 0o600, "one word"},
+		"control character":  {"0123456789\x1babcdef", 0o600, "one word"},
 		"empty":              {"", 0o600, "16 to 1024 bytes"},
 	}
 	for name, c := range cases {
