@@ -35,9 +35,11 @@ func obey(signals chan os.Signal, cancel context.CancelFunc) {
 	cancel()
 	second := <-signals
 	signal.Reset()
-	if s, ok := second.(syscall.Signal); ok {
-		_ = syscall.Kill(os.Getpid(), s)
+	number, ok := second.(syscall.Signal)
+	if !ok || signal.Ignored(second) { // as shells have it for background commands
+		os.Exit(128 + int(number))
 	}
+	_ = syscall.Kill(os.Getpid(), number)
 }
 
 func run(ctx context.Context) int {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -27,7 +28,19 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	heed()
 	goleak.VerifyTestMain(m)
+}
+
+// heed undoes what nohup and shells do to background commands: a signal that is
+// ignored here would be ignored by the hosts that the tests start. One that is
+// caught is not passed on.
+func heed() {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // command returns the command with a data directory of its own.
