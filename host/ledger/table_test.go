@@ -371,14 +371,16 @@ func TestTableIsComplete(t *testing.T) {
 // eventTypes reads the names of all events from the source.
 func eventTypes(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "apply.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var names []string
-	for _, d := range file.Decls {
-		if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "apply" {
-			names = append(names, fmt.Sprint(f.Recv.List[0].Type))
+	for _, source := range []string{"apply.go", "person.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), source, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv != nil && f.Name.Name == "apply" {
+				names = append(names, fmt.Sprint(f.Recv.List[0].Type))
+			}
 		}
 	}
 	return names
