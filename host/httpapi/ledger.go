@@ -193,7 +193,10 @@ func (a *API) getMessageLog(ctx context.Context, _ *request, in *EntryPath) (*en
 
 // ledgerError is a ledger that cannot be read. Nothing was changed.
 func ledgerError(doing string, err error) error {
-	return &fault.Error{Op: "httpapi", Code: fault.Internal, Class: fault.Retryable, Err: fmt.Errorf("%s: %w", doing, err)}
+	return &fault.Error{
+		Op: "httpapi", Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
+		Msg: "the ledger cannot be read", Err: fmt.Errorf("%s: %w", doing, err),
+	}
 }
 
 // viewEntry shows an entry.

@@ -242,7 +242,7 @@ func TestMissingEntries(t *testing.T) {
 	f.do("GET", "/v1/tenants/acme/message-logs", adminToken, "").want(t, 200)
 	f.ledger.err = fmt.Errorf("disk: %s", "on fire")
 	for _, path := range []string{"", "/" + entryID} {
-		p := f.do("GET", "/v1/tenants/acme/message-logs"+path, adminToken, "").refused(t, fault.Internal)
+		p := f.do("GET", "/v1/tenants/acme/message-logs"+path, adminToken, "").refused(t, fault.Overloaded)
 		if p.Class != "retryable" || strings.Contains(p.Detail, "fire") {
 			t.Errorf("got %+v", p)
 		}

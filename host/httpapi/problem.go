@@ -129,13 +129,40 @@ const (
 // host itself got wrong is logged here, for the caller does not see the cause.
 func (a *API) problem(rq *request, err error) *Problem {
 	p := problemOf(err, rq.id)
-	if p.Code == string(fault.Internal) && !errors.Is(err, errPanic) {
+	if hostTrouble(err) && !errors.Is(err, errPanic) {
 		a.complain(rq, "request failed", keyError, err)
 	} else {
 		a.deps.Log.Debug("request refused", keyRequestID, rq.id, keyOp, rq.http.Pattern,
 			keyCode, p.Code, keyClass, p.Class)
 	}
 	return p
+}
+
+// hostTrouble reports whether the host itself got something wrong: it failed, or
+// could not read or write its ledger. A host that only has enough to do names no
+// cause.
+func hostTrouble(err error) bool {
+	f, ok := fault.As(err)
+	if !ok || fault.CodeOf(err) == fault.Internal {
+		return true
+	}
+	return f.Code == fault.Overloaded && causeOf(f.Err) != nil
+}
+
+// causeOf returns err, but nil when it only says where the messages stand.
+func causeOf(err error) error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, part := range several.Unwrap() {
+			if cause := causeOf(part); cause != nil {
+				return cause
+			}
+		}
+		return nil
+	}
+	if _, ok := err.(*relay.MessagesError); ok { //nolint:errorlint // itself, not the chain
+		return nil
+	}
+	return err
 }
 
 // refuse answers a request with a problem, outside of huma.

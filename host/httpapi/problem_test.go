@@ -108,7 +108,7 @@ func TestFaultsOfTheRelay(t *testing.T) {
 			if strings.Contains(r.body, marker) {
 				t.Error("the cause is shown")
 			}
-			if logged := strings.Contains(f.logs.String(), marker); logged != (code == fault.Internal) {
+			if logged := strings.Contains(f.logs.String(), marker); logged != (code == fault.Internal || code == fault.Overloaded) {
 				t.Errorf("the cause is logged: %v", logged)
 			}
 			want := `patchbay_calls_total{adapter="crm",class="unknown",code="` + string(code) + `",source="adapter"} 1`

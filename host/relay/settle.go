@@ -186,7 +186,10 @@ func (r *Relay) entry(ctx context.Context, tenant, id string) (ledger.Entry, err
 		return e, fault.New(fault.MessageLogNotFound, "")
 	}
 	if err != nil {
-		return e, &fault.Error{Code: fault.Internal, Class: fault.Retryable, Err: fmt.Errorf("read message log: %w", err)}
+		return e, &fault.Error{
+			Code: fault.Overloaded, Class: fault.Retryable, RetryAfter: time.Second,
+			Msg: "the ledger cannot be read", Err: fmt.Errorf("read message log: %w", err),
+		}
 	}
 	return e, nil
 }
