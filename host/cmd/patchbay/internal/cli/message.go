@@ -35,7 +35,10 @@ type messageLog struct {
 	CreatedAt     time.Time    `json:"createdAt"`
 	UpdatedAt     time.Time    `json:"updatedAt"`
 	NextAttemptAt time.Time    `json:"nextAttemptAt"`
+	SettlesAt     time.Time    `json:"settlesAt"`
 	ForgottenAt   time.Time    `json:"forgottenAt"`
+	StrayIDs      []string     `json:"strayIds"`
+	Vanished      bool         `json:"vanished"`
 	Problem       *problem     `json:"problem"`
 	Reconcile     *struct {
 		LastAt  time.Time `json:"lastAt"`
@@ -244,6 +247,15 @@ func (a *app) printEntry(m messageLog) error {
 		{"attempts", strconv.Itoa(m.Attempts)},
 		{"created", moment(m.CreatedAt)},
 		{"changed", moment(m.UpdatedAt)},
+	}
+	if len(m.StrayIDs) > 0 {
+		items = append(items, [2]string{"duplicates", strings.Join(m.StrayIDs, " ")})
+	}
+	if m.Vanished {
+		items = append(items, [2]string{"vanished", "the CRM record was gone when it was looked for again"})
+	}
+	if !m.SettlesAt.IsZero() {
+		items = append(items, [2]string{"settles", moment(m.SettlesAt)})
 	}
 	if !m.ForgottenAt.IsZero() {
 		items = append(items, [2]string{"forgotten", moment(m.ForgottenAt)})
