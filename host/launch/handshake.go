@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/patchbay-crm/patchbay/host/supervisor"
-	"github.com/patchbay-crm/patchbay/sdk"
 )
 
 const (
@@ -22,8 +22,9 @@ const (
 
 // readHandshake reads the first line. It returns io.EOF when standard output
 // ended before, and a *supervisor.StartError for a line that is no handshake of
-// ours. dir is where the socket must lie.
-func readHandshake(r *bufio.Reader, dir string) (line string, socket string, err error) {
+// ours. dir is where the socket must lie, speaks the protocol versions of which
+// the adapter must have chosen one.
+func readHandshake(r *bufio.Reader, dir string, speaks []int) (line string, socket string, err error) {
 	raw, err := readLine(r, maxHandshakeBytes)
 	if err != nil {
 		return "", "", err
@@ -44,8 +45,8 @@ func readHandshake(r *bufio.Reader, dir string) (line string, socket string, err
 	switch {
 	case core != coreProtocol:
 		return "", "", mismatch("the adapter speaks version %d of the handshake, this host version %d", core, coreProtocol)
-	case versionErr != nil || version != sdk.ProtocolVersion:
-		return "", "", mismatch("the adapter speaks protocol version %s, this host version %d", clean([]byte(parts[1]), 20), sdk.ProtocolVersion)
+	case versionErr != nil || !slices.Contains(speaks, version):
+		return "", "", mismatch("the adapter speaks protocol version %s, this host %s", clean([]byte(parts[1]), 20), versions(speaks))
 	case len(parts) < 5 || parts[4] != "grpc":
 		return "", "", mismatch("the adapter does not speak gRPC")
 	case parts[2] != "unix":
@@ -58,6 +59,18 @@ func readHandshake(r *bufio.Reader, dir string) (line string, socket string, err
 		return "", "", mismatch("the adapter's socket lies outside of its own directory")
 	}
 	return line, filepath.Clean(parts[3]), nil
+}
+
+// versions names protocol versions for people.
+func versions(all []int) string {
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = strconv.Itoa(v)
+	}
+	if len(names) == 1 {
+		return "version " + names[0]
+	}
+	return "versions " + strings.Join(names, ", ")
 }
 
 // readLine reads one line of at most limit bytes, and cuts what is longer.

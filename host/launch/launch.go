@@ -13,6 +13,10 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/patchbay-crm/patchbay/sdk/rpc"
 )
 
 // Config says how processes are started. Zero fields take the defaults named
@@ -60,6 +64,9 @@ type Launcher struct {
 	ready   chan struct{} // closed when Run can serve
 	images  images
 	sockets socketDir
+	// plugins returns what this host speaks, by protocol version: rpc.Plugins. Of
+	// several, an adapter chooses the newest that it speaks too.
+	plugins func(*rpc.Server) map[int]plugin.PluginSet
 
 	mu      sync.Mutex // guards what follows
 	began   bool
@@ -83,7 +90,7 @@ func New(cfg Config) (*Launcher, error) {
 		cfg: cfg, id: hex.EncodeToString(id),
 		forks: make(chan func()), ready: make(chan struct{}),
 		live:    make(map[*process]struct{}),
-		sockets: socketDir{parent: cfg.SocketParent},
+		sockets: socketDir{parent: cfg.SocketParent}, plugins: rpc.Plugins,
 	}, nil
 }
 

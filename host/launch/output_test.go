@@ -317,13 +317,13 @@ func (p *pieces) Read(b []byte) (int, error) {
 // outside the process' own directory.
 func FuzzHandshake(f *testing.F) {
 	for _, seed := range []string{
-		"1|1|unix|/run/pb/d/s|grpc|", "1|1|unix|/run/pb/d/../x|grpc|", "1|1|unix|/run/pb/d|grpc", "1|2|unix|/run/pb/d/s|grpc|", "noise", "", "\n",
+		"1|1|unix|/run/pb/d/s|grpc|", "1|1|unix|/run/pb/d/../x|grpc|", "1|1|unix|/run/pb/d|grpc", "1|2|unix|/run/pb/d/s|grpc|", "1|3|unix|/run/pb/d/s|grpc|", "noise", "", "\n",
 		"1|1|tcp|127.0.0.1:1|grpc|", "1|1|unix|/run/pb/d/s|netrpc|", "9|1|unix|x|grpc", "1|-1|unix||grpc", strings.Repeat("1|", 9000),
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		line, socket, err := readHandshake(newReader(raw), "/run/pb/d")
+		line, socket, err := readHandshake(newReader(raw), "/run/pb/d", []int{1, 3})
 		if err != nil {
 			if line != "" || socket != "" {
 				t.Errorf("%q, %q with %v", line, socket, err)
@@ -333,7 +333,7 @@ func FuzzHandshake(f *testing.F) {
 		if !strings.HasPrefix(socket, "/run/pb/d/") || strings.Contains(socket[len("/run/pb/d/"):], "/") || socket == "/run/pb/d/.." {
 			t.Errorf("socket %q", socket)
 		}
-		if strings.Contains(line, "\n") || !strings.HasPrefix(line, "1|1|unix|") {
+		if strings.Contains(line, "\n") || !strings.HasPrefix(line, "1|1|unix|") && !strings.HasPrefix(line, "1|3|unix|") {
 			t.Errorf("line %q", line)
 		}
 	})

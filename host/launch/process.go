@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,7 +137,7 @@ func (p *process) makePipes() (ends []*os.File, err error) {
 // drains what else comes, so that a process that prints never blocks.
 func (p *process) readStdout() {
 	r := bufio.NewReader(p.stdout)
-	line, socket, err := readHandshake(r, p.dir)
+	line, socket, err := readHandshake(r, p.dir, slices.Sorted(maps.Keys(p.launcher.plugins(nil))))
 	var refused *supervisor.StartError
 	if errors.As(err, &refused) {
 		p.refuse(refused)

@@ -33,6 +33,8 @@ func misbehave(script string) bool {
 	case "no-death-signal": // only the lifeline ends it with its host
 		dropDeathSignal()
 		sdktest.ServeScripted("ok")
+	case "speaks": // serves the protocol versions that are named
+		serveVersions(strings.Fields(argument))
 	case "deaf": // ignores every polite request to end
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 		sdktest.ServeScripted("ok")

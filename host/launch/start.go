@@ -98,7 +98,7 @@ func (p *process) connect(ctx context.Context) (*rpc.Client, error) {
 	var conn atomic.Pointer[grpc.ClientConn]
 	c := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  rpc.Handshake,
-		VersionedPlugins: rpc.Plugins(nil),
+		VersionedPlugins: p.launcher.plugins(nil),
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
 		SkipHostEnv:      true,
 		StartTimeout:     p.spec.StartTimeout + time.Second, // ctx ends before
