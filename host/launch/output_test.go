@@ -103,6 +103,30 @@ func TestLongLinesAreCutAndDrained(t *testing.T) {
 	}
 }
 
+// TestStacksAreLonger has a stack as long as the SDK sends it pass whole, and
+// nothing else that long.
+func TestStacksAreLonger(t *testing.T) {
+	t.Parallel()
+	whole, longer := strings.Repeat("s", 8<<10), strings.Repeat("s", 9<<10)
+	for name, c := range map[string]struct {
+		key, text string
+		want      string
+	}{
+		"stack":        {"stack", whole, whole},
+		"longer stack": {"stack", longer, whole + "..."},
+		"other":        {"trace", whole, whole[:4<<10] + "..."},
+		"like a stack": {"stack ", whole, whole[:4<<10] + "..."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, got := printed(stderr, fmt.Sprintf(`{"@message":"m",%q:%q}`, c.key, c.text))
+			if text := got[0]["record"].(map[string]any)[c.key]; text != c.want {
+				t.Errorf("got %d bytes, want %d", len(text.(string)), len(c.want))
+			}
+		})
+	}
+}
+
 func TestManyAttributesAreCounted(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

@@ -14,6 +14,10 @@ import (
 const (
 	// maxTextBytes is the longest text of an adapter in one log attribute.
 	maxTextBytes = 4 << 10
+	// maxStackBytes is the longest text of the attribute stackName: a stack says
+	// where a panic came from only further down. It is as much as the SDK sends.
+	maxStackBytes = 8 << 10
+	stackName     = "stack"
 	// maxAttrs is the number of attributes taken from one record.
 	maxAttrs = 64
 	// maxKeyBytes is the longest name of such an attribute.
@@ -53,13 +57,13 @@ func parseRecord(line []byte) (rec record, ok bool) {
 	level, _ := take(members, levelKey)
 	id, _ := take(members, "request_id")
 	delete(members, "@timestamp")
-	rec = record{level: levelOf(text(level)), message: text(message), requestID: requestID(text(id))}
+	rec = record{level: levelOf(text(level, maxTextBytes)), message: text(message, maxTextBytes), requestID: requestID(text(id, maxTextBytes))}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if len(rec.attrs) == maxAttrs {
 			rec.attrs = append(rec.attrs, slog.Int("omitted", len(members)-maxAttrs))
 			break
 		}
-		rec.attrs = append(rec.attrs, slog.Any(clean([]byte(name), maxKeyBytes), value(members[name])))
+		rec.attrs = append(rec.attrs, slog.Any(clean([]byte(name), maxKeyBytes), value(members[name], mostOf(name))))
 	}
 	return rec, true
 }
@@ -90,17 +94,27 @@ func take(members map[string]json.RawMessage, names ...string) (json.RawMessage,
 	return nil, false
 }
 
-// text returns a string's text, and the JSON of anything else.
-func text(raw json.RawMessage) string {
-	var s string
-	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
-		return clean([]byte(s), maxTextBytes)
+// mostOf returns the longest text that the attribute may have.
+func mostOf(name string) int {
+	if name == stackName {
+		return maxStackBytes
 	}
-	return clean(raw, maxTextBytes)
+	return maxTextBytes
 }
 
-// value returns integers and booleans as such and everything else as text.
-func value(raw json.RawMessage) any {
+// text returns at most limit bytes of a string's text, or of the JSON of anything
+// else.
+func text(raw json.RawMessage, limit int) string {
+	var s string
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &s) == nil {
+		return clean([]byte(s), limit)
+	}
+	return clean(raw, limit)
+}
+
+// value returns integers and booleans as such and everything else as text of at
+// most limit bytes.
+func value(raw json.RawMessage, limit int) any {
 	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
 		return n
 	}
@@ -110,7 +124,7 @@ func value(raw json.RawMessage) any {
 	case "false":
 		return false
 	}
-	return text(raw)
+	return text(raw, limit)
 }
 
 // levelOf reads a level by its name. Nothing is above error or below debug, and

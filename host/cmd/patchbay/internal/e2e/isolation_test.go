@@ -69,6 +69,8 @@ func TestIsolation(t *testing.T) {
 		})
 	}
 
+	h.toldOfPanic(t, "faulty", "scripts.go")
+
 	others.end(t)
 	if now := h.pid(t, "examplecrm"); now != healthy || len(h.crashes(t, "examplecrm")) != 0 {
 		t.Errorf("examplecrm: process %d became %d, crashes %+v", healthy, now, h.crashes(t, "examplecrm"))
@@ -141,6 +143,23 @@ func (h *host) misbehaves(t *testing.T, text string, want misbehaviour, id int) 
 		t.Errorf("process %d became %d", pid, now)
 	}
 	return id
+}
+
+// toldOfPanic checks that the host's log says which adapter panicked, with a
+// stack that leads to the file.
+func (h *host) toldOfPanic(t *testing.T, adapter, file string) {
+	t.Helper()
+	for _, r := range h.log.records(t, "adapter logged") {
+		own, _ := r["record"].(object)
+		if own["message"] != "adapter panicked" {
+			continue
+		}
+		if stack, _ := own["stack"].(string); r["adapter"] != adapter || r["level"] != "ERROR" || r["request_id"] == nil || !strings.Contains(stack, file) {
+			t.Errorf("%s is not told as the origin of the panic: %v", file, r)
+		}
+		return
+	}
+	t.Errorf("the log has no panic of %s", adapter)
 }
 
 // bystander makes one call after the other to examplecrm.
