@@ -272,7 +272,11 @@ func (l *limiter) allow(now time.Time) bool {
 
 // clean makes text of a process fit to be shown: valid UTF-8 of at most limit
 // bytes, without control characters, escape sequences or invisible marks.
-func clean(raw []byte, limit int) string {
+func clean(raw []byte, limit int) string { return cleanBut(raw, limit, '\t') }
+
+// cleanBut is clean that also lets pass the characters in kept. A line feed is safe
+// where slog's handlers quote the text, as they do with attributes.
+func cleanBut(raw []byte, limit int, kept ...rune) string {
 	cut := len(raw) > limit
 	if cut {
 		raw = raw[:limit]
@@ -284,7 +288,7 @@ func clean(raw []byte, limit int) string {
 		}
 	}
 	text := strings.Map(func(r rune) rune {
-		if r == '\t' || unicode.IsGraphic(r) {
+		if slices.Contains(kept, r) || unicode.IsGraphic(r) {
 			return r
 		}
 		return unicode.ReplacementChar

@@ -113,18 +113,26 @@ func TestStacksAreLonger(t *testing.T) {
 		want      string
 	}{
 		"stack":        {"stack", whole, whole},
+		"its lines":    {"stack", "a\n\tb\x1b[2J", "a\n\tb\uFFFD[2J"},
+		"other lines":  {"trace", "a\nb", "a\uFFFDb"},
 		"longer stack": {"stack", longer, whole + "..."},
 		"other":        {"trace", whole, whole[:4<<10] + "..."},
 		"like a stack": {"stack ", whole, whole[:4<<10] + "..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, got := printed(stderr, fmt.Sprintf(`{"@message":"m",%q:%q}`, c.key, c.text))
+			_, got := printed(stderr, fmt.Sprintf(`{"@message":"m",%q:%s}`, c.key, quoted(c.text)))
 			if text := got[0]["record"].(map[string]any)[c.key]; text != c.want {
 				t.Errorf("got %d bytes, want %d", len(text.(string)), len(c.want))
 			}
 		})
 	}
+}
+
+// quoted returns text as a JSON string.
+func quoted(text string) []byte {
+	raw, _ := json.Marshal(text) // a string always encodes
+	return raw
 }
 
 func TestManyAttributesAreCounted(t *testing.T) {

@@ -63,7 +63,7 @@ func parseRecord(line []byte) (rec record, ok bool) {
 			rec.attrs = append(rec.attrs, slog.Int("omitted", len(members)-maxAttrs))
 			break
 		}
-		rec.attrs = append(rec.attrs, slog.Any(clean([]byte(name), maxKeyBytes), value(members[name], mostOf(name))))
+		rec.attrs = append(rec.attrs, slog.Any(clean([]byte(name), maxKeyBytes), attribute(name, members[name])))
 	}
 	return rec, true
 }
@@ -94,12 +94,14 @@ func take(members map[string]json.RawMessage, names ...string) (json.RawMessage,
 	return nil, false
 }
 
-// mostOf returns the longest text that the attribute may have.
-func mostOf(name string) int {
-	if name == stackName {
-		return maxStackBytes
+// attribute returns what is logged of an attribute. A stack may be longer than
+// other texts, and keeps its lines.
+func attribute(name string, raw json.RawMessage) any {
+	var lines string
+	if name == stackName && len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &lines) == nil {
+		return cleanBut([]byte(lines), maxStackBytes, '\t', '\n')
 	}
-	return maxTextBytes
+	return value(raw, maxTextBytes)
 }
 
 // text returns at most limit bytes of a string's text, or of the JSON of anything
