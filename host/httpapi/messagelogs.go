@@ -124,7 +124,7 @@ func answer(tenant string, res *relay.Result, applied string) *addOutput {
 	e := &res.Entry
 	out := &addOutput{Status: http.StatusOK, PreferenceApplied: applied, Body: MessageLog{
 		MessageLogID: e.ID, LogID: e.LogID, State: string(e.State), Duplicate: !res.Created,
-		LogURL: textOrNull(res.LogURL), ReturnMessage: returnMessage(e.Return),
+		LogURL: textOrNull(e.LogURL), ReturnMessage: returnMessage(e.Return),
 		Adapter:  AdapterRef{Name: e.Adapter, Version: e.Version},
 		Messages: make([]LoggedMessage, len(res.Messages)),
 	}}

@@ -30,7 +30,7 @@ func TestAddMessageLog(t *testing.T) {
 	}
 	f.relay.add = func(context.Context, relay.Call) (*relay.Result, error) {
 		res := result(false)
-		res.LogURL = ""
+		res.Entry.LogURL = ""
 		res.Entry.Return = &ledger.ReturnMessage{Message: "Well done", MessageType: "success", TTLMillis: 3000}
 		return res, nil
 	}

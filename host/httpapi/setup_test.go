@@ -334,7 +334,7 @@ func entry(id string) ledger.Entry {
 
 func result(created bool) *relay.Result {
 	return &relay.Result{
-		Entry: entry(entryID), Created: created, LogURL: "https://acme.crm.example/5512",
+		Entry: entry(entryID), Created: created,
 		Messages: []relay.Message{{
 			ID: "60279564004", State: ledger.Logged, Duplicate: !created, LogID: "5512", EntryID: entryID,
 		}},

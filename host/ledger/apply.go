@@ -60,7 +60,7 @@ func (ev LogID) apply(e *Entry, now time.Time, rows RowState) Result {
 		e.log(ev.ID, now)
 		e.LogURL, e.Return = ev.URL, ev.Return
 		if ev.Again {
-			e.audit(now)
+			e.scheduleAudits(now)
 		}
 	}
 	if e.own(ev.Epoch) {

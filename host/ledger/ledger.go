@@ -232,12 +232,12 @@ func (e *Entry) log(id string, now time.Time) {
 	e.NextAt, e.Audits = time.Time{}, 0
 	e.StrayIDs = slices.DeleteFunc(slices.Clone(e.StrayIDs), func(s string) bool { return s == id })
 	if e.Attempts > 1 || len(e.StrayIDs) > 0 {
-		e.audit(now)
+		e.scheduleAudits(now)
 	}
 }
 
-// audit schedules the audits of a logged entry, from when it settles (rule 14).
-func (e *Entry) audit(now time.Time) {
+// scheduleAudits has a logged entry searched for, from when it settles (rule 14).
+func (e *Entry) scheduleAudits(now time.Time) {
 	if e.CanFind {
 		e.Audits = auditsDue
 		e.NextAt = later(now, later(e.SettlesAt, e.UnsettledUntil))
@@ -251,7 +251,7 @@ func (e *Entry) stray(id string, now time.Time) bool {
 	}
 	e.StrayIDs = append(slices.Clone(e.StrayIDs), id)
 	if e.State == Logged && e.Audits == 0 && e.ForgottenAt.IsZero() {
-		e.audit(now)
+		e.scheduleAudits(now)
 	}
 	return true
 }

@@ -278,7 +278,6 @@ func (j *job) result() *Result {
 		newest := j.req.Messages[len(j.req.Messages)-1].ID.String()
 		out.Entry = j.holders[newest]
 	}
-	out.LogURL = out.Entry.LogURL
 	return out
 }
 

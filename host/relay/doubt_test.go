@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/host/store"
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
@@ -29,6 +30,35 @@ func TestDoubtIsToldAlthoughTheAdapterIsDown(t *testing.T) {
 		}
 		_, err = w.send(0, "B")
 		w.wantCode(fault.AdapterUnavailable, err)
+	})
+}
+
+// unreadable is a store whose holders cannot be read.
+type unreadable struct {
+	Store
+	holders error
+}
+
+func (u *unreadable) Holders(ctx context.Context, scope ledger.Scope, messages []string) ([]store.Holder, error) {
+	if u.holders != nil {
+		return nil, u.holders
+	}
+	return u.Store.Holders(ctx, scope, messages)
+}
+
+// TestDoubtIsToldAlthoughTheLedgerCannotBeRead: what the claim showed still counts.
+func TestDoubtIsToldAlthoughTheLedgerCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var u *unreadable
+		w := newWorld(t, func(s Store) Store { u = &unreadable{Store: s}; return u })
+		w.behave(writeAndDie(0))
+		_, err := w.send(0, "A")
+		w.wantCode(fault.Outcome, err)
+		w.behave(nil)
+		u.holders = context.DeadlineExceeded
+		_, err = w.send(0, "A")
+		w.wantCode(fault.OutcomeUnsettled, err)
+		u.holders = nil
 	})
 }
 

@@ -40,8 +40,6 @@ type Result struct {
 	Entry ledger.Entry
 	// Created is whether a CRM record was created now.
 	Created bool
-	// LogURL is a page on which a person sees the record; empty when unknown.
-	LogURL string
 	// Messages are the messages in the order of the request.
 	Messages []Message
 }

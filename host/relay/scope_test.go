@@ -146,8 +146,8 @@ func TestAnswerNamesEveryMessageInTheOrderOfTheRequest(t *testing.T) {
 		if want := []string{"A R2", "B R1", "C R2"}; !slices.Equal(got, want) {
 			t.Errorf("messages %q, want %q", got, want)
 		}
-		if !res.Created || res.Entry.LogID != "R2" || res.LogURL != "https://x.acme.example/log/R2" {
-			t.Errorf("entry %+v, page %s", res.Entry, res.LogURL)
+		if !res.Created || res.Entry.LogID != "R2" || res.Entry.LogURL != "https://x.acme.example/log/R2" {
+			t.Errorf("entry %+v, page %s", res.Entry, res.Entry.LogURL)
 		}
 		// All were logged before: the answer speaks of the newest message's entry.
 		res, err = w.send(0, "A", "B")

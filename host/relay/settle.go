@@ -246,5 +246,5 @@ func messagesOf(e ledger.Entry, created bool) []Message {
 }
 
 func entryResult(e ledger.Entry, created bool) *Result {
-	return &Result{Entry: e, Created: created, LogURL: e.LogURL, Messages: messagesOf(e, created)}
+	return &Result{Entry: e, Created: created, Messages: messagesOf(e, created)}
 }

@@ -66,6 +66,9 @@ const (
 // for with this request's credentials (rule 10).
 func (j *job) look(ctx context.Context, missing []string) (sight, error) {
 	holders, err := j.r.deps.Store.Holders(context.WithoutCancel(ctx), j.scope, missing)
+	if err != nil && j.anyUnknown(missing) {
+		return waiting, &fault.Error{Code: fault.OutcomeUnsettled, Class: fault.Unknown, Err: fmt.Errorf("read holders: %w", err)}
+	}
 	if err != nil {
 		return waiting, &fault.Error{
 			Code: fault.InProgress, Class: fault.Retryable, RetryAfter: time.Second,

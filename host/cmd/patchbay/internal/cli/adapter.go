@@ -105,19 +105,7 @@ func (a *app) adapterShow() *cobra.Command {
 		Use: "show NAME", Short: "Show an adapter: versions, processes, and why it does not serve", Args: cobra.ExactArgs(1),
 		Example: "  patchbay adapter show examplecrm",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			var info adapterInfo
-			raw, err := c.do(cmd.Context(), request{method: http.MethodGet, path: pathOf("v1", "adapters", args[0])}, &info)
-			if err != nil {
-				return err
-			}
-			if a.asJSON {
-				return a.writeJSON(raw)
-			}
-			return a.printAdapter(info)
+			return exchange(a, cmd, request{method: http.MethodGet, path: pathOf("v1", "adapters", args[0])}, a.printAdapter)
 		},
 	}
 }
@@ -233,22 +221,13 @@ func (a *app) enablement(cmd *cobra.Command, tenantFlag, adapter string, body *o
 	if err != nil {
 		return err
 	}
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	var e enablement
-	raw, err := c.do(cmd.Context(), request{
+	r := request{
 		method: http.MethodPatch, path: pathOf("v1", "tenants", tenant, "adapters", adapter), body: json.RawMessage(body.bytes()),
-	}, &e)
-	if err != nil {
+	}
+	return exchange(a, cmd, r, func(e enablement) error {
+		_, err := fmt.Fprintf(a.env.Out, "%s %s for %s\n", printable(strings.TrimSpace(adapter+" "+e.Version), false), done, printable(tenant, false))
 		return err
-	}
-	if a.asJSON {
-		return a.writeJSON(raw)
-	}
-	_, err = fmt.Fprintf(a.env.Out, "%s %s for %s\n", printable(strings.TrimSpace(adapter+" "+e.Version), false), done, printable(tenant, false))
-	return err
+	})
 }
 
 func (a *app) adapterDisable() *cobra.Command {

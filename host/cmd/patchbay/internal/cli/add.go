@@ -133,19 +133,9 @@ func (a *app) add(cmd *cobra.Command, f *addFlags, file string) error {
 }
 
 // call sends a request that answers as addMessageLog does, and prints the log ID.
-func (a *app) call(cmd *cobra.Command, r request) error {
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
-	var out result
-	raw, err := c.do(cmd.Context(), r, &out)
-	if err != nil {
-		return err
-	}
-	if a.asJSON {
-		return a.writeJSON(raw)
-	}
+func (a *app) call(cmd *cobra.Command, r request) error { return exchange(a, cmd, r, a.printResult) }
+
+func (a *app) printResult(out result) error {
 	what := "logged now"
 	if out.Duplicate {
 		what = "was logged before"
@@ -162,7 +152,7 @@ func (a *app) call(cmd *cobra.Command, r request) error {
 	if out.ReturnMessage != nil {
 		fmt.Fprintf(a.env.Err, "%s: %s\n", printable(out.ReturnMessage.MessageType, false), printable(out.ReturnMessage.Message, false))
 	}
-	_, err = fmt.Fprintln(a.env.Out, printable(out.LogID, false))
+	_, err := fmt.Fprintln(a.env.Out, printable(out.LogID, false))
 	return err
 }
 

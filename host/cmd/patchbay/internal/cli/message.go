@@ -215,23 +215,11 @@ func (a *app) entry(cmd *cobra.Command, tenantFlag, id, action string, body any)
 	if err != nil {
 		return err
 	}
-	c, err := a.connect()
-	if err != nil {
-		return err
-	}
 	r := request{method: http.MethodGet, path: pathOf("v1", "tenants", tenant, "message-logs", id)}
 	if action != "" {
 		r.method, r.path, r.body = http.MethodPost, r.path+"/"+action, body
 	}
-	var m messageLog
-	raw, err := c.do(cmd.Context(), r, &m)
-	if err != nil {
-		return err
-	}
-	if a.asJSON {
-		return a.writeJSON(raw)
-	}
-	return a.printEntry(m)
+	return exchange(a, cmd, r, a.printEntry)
 }
 
 func (a *app) printEntry(m messageLog) error {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 // writeJSON prints a JSON value, indented, its numbers and text untouched.
@@ -19,6 +21,24 @@ func (a *app) writeJSON(raw json.RawMessage) error {
 	b.WriteByte('\n')
 	_, err := a.env.Out.Write(b.Bytes())
 	return err
+}
+
+// exchange makes the request and prints the answer: as the host's JSON, or as show
+// has it for people.
+func exchange[T any](a *app, cmd *cobra.Command, r request, show func(T) error) error {
+	c, err := a.connect()
+	if err != nil {
+		return err
+	}
+	var answer T
+	raw, err := c.do(cmd.Context(), r, &answer)
+	if err != nil {
+		return err
+	}
+	if a.asJSON {
+		return a.writeJSON(raw)
+	}
+	return show(answer)
 }
 
 // writePage prints a list as JSON.

@@ -152,27 +152,18 @@ func (a *app) tenantShow() *cobra.Command {
 		Use: "show ID", Short: "Show a tenant and its adapters", Args: cobra.ExactArgs(1),
 		Example: "  patchbay tenant show acme",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect()
-			if err != nil {
-				return err
-			}
-			var t tenantInfo
-			raw, err := c.do(cmd.Context(), request{method: http.MethodGet, path: pathOf("v1", "tenants", args[0])}, &t)
-			if err != nil {
-				return err
-			}
-			if a.asJSON {
-				return a.writeJSON(raw)
-			}
-			if err := pairs(a.env.Out, [2]string{"id", t.ID}, [2]string{"name", t.DisplayName},
-				[2]string{"time zone", t.Timezone}, [2]string{"created", moment(t.CreatedAt)}); err != nil {
-				return err
-			}
-			fmt.Fprintln(a.env.Out)
-			return printList(a, cmd, pathOf("v1", "tenants", args[0], "adapters"), nil, 0,
-				[]string{"ADAPTER", "ENABLED", "VERSION", "ISOLATION", "CHANGED"}, func(e enablement) []string {
-					return []string{e.Adapter, yesNo(e.Enabled), e.Version, e.Isolation, moment(e.UpdatedAt)}
-				})
+			r := request{method: http.MethodGet, path: pathOf("v1", "tenants", args[0])}
+			return exchange(a, cmd, r, func(t tenantInfo) error {
+				if err := pairs(a.env.Out, [2]string{"id", t.ID}, [2]string{"name", t.DisplayName},
+					[2]string{"time zone", t.Timezone}, [2]string{"created", moment(t.CreatedAt)}); err != nil {
+					return err
+				}
+				fmt.Fprintln(a.env.Out)
+				return printList(a, cmd, pathOf("v1", "tenants", args[0], "adapters"), nil, 0,
+					[]string{"ADAPTER", "ENABLED", "VERSION", "ISOLATION", "CHANGED"}, func(e enablement) []string {
+						return []string{e.Adapter, yesNo(e.Enabled), e.Version, e.Isolation, moment(e.UpdatedAt)}
+					})
+			})
 		},
 	}
 }

@@ -51,21 +51,12 @@ token cannot be shown again.`,
 			if lifetime > 0 {
 				body["expiresAt"] = time.Now().Add(lifetime).UTC().Format(time.RFC3339)
 			}
-			c, err := a.connect()
-			if err != nil {
+			r := request{method: http.MethodPost, path: pathOf("v1", "tenants", args[0], "tokens"), body: body}
+			return exchange(a, cmd, r, func(t apiToken) error {
+				fmt.Fprintf(a.env.Err, "token %s of tenant %s; it is shown only this once\n", printable(t.ID, false), printable(args[0], false))
+				_, err := fmt.Fprintln(a.env.Out, printable(t.Token, false))
 				return err
-			}
-			var t apiToken
-			raw, err := c.do(cmd.Context(), request{method: http.MethodPost, path: pathOf("v1", "tenants", args[0], "tokens"), body: body}, &t)
-			if err != nil {
-				return err
-			}
-			if a.asJSON {
-				return a.writeJSON(raw)
-			}
-			fmt.Fprintf(a.env.Err, "token %s of tenant %s; it is shown only this once\n", printable(t.ID, false), printable(args[0], false))
-			_, err = fmt.Fprintln(a.env.Out, printable(t.Token, false))
-			return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "cli", "what the token is for")
