@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,6 +63,28 @@ func TestKilledAdapter(t *testing.T) {
 	}
 }
 
+// pause stops the process. The signal is acted on by one of its threads, and until
+// that one runs the others go on: on a busy machine for milliseconds.
+func pause(t *testing.T, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	eventually(t, "the process is stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		must(t, err)
+		for _, name := range threads {
+			stat, err := os.ReadFile(name)
+			if err != nil {
+				return false // a thread ended meanwhile
+			}
+			// The state follows the name, which may hold anything but ends in ")".
+			if _, state, ok := strings.Cut(string(stat), ") "); !ok || state[0] != 'T' {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
+}
+
 // stopped is the setup of an adapter that is paused beyond its send window, which
 // is short, while the host still listens for its answer.
 func stopped() object {
@@ -77,7 +100,7 @@ func TestPausedAdapter(t *testing.T) {
 	t.Parallel()
 	crm, h := lab(t, stopped())
 	pid := h.pid(t, "examplecrm")
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	pause(t, pid)
 	id := h.add("acme", "examplecrm", one(1)).refused(t, 504, "outcome_unknown").MessageLogs[0]
 	pass(t, 300*time.Millisecond) // the window was as long as the caller's wait, and began a little later
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
@@ -106,7 +129,7 @@ func TestPausedAfterTheWrite(t *testing.T) {
 	crm.set(server.Switches{AnswerDelay: 300 * time.Millisecond})
 	call := h.goAdd("acme", "examplecrm", one(1))
 	crm.arrived(1)
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	pause(t, pid)
 	id := call.wait(t).refused(t, 504, "outcome_unknown").MessageLogs[0]
 	pass(t, 300*time.Millisecond)
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
@@ -123,7 +146,7 @@ func TestStoppedForGood(t *testing.T) {
 	t.Parallel()
 	crm, h := lab(t, object{"limits": object{"callTimeout": "1s"}})
 	pid := h.pid(t, "examplecrm")
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	pause(t, pid)
 	id := h.add("acme", "examplecrm", one(1)).refused(t, 504, "outcome_unknown").MessageLogs[0]
 	eventually(t, "the hung process is gone", func() bool { return !alive(pid) })
 	h.add("acme", "examplecrm", one(2)).logged(t, 201)
