@@ -148,7 +148,7 @@ func (d *demo) kill(ctx context.Context) error {
 		return err
 	}
 	d.sayf("   $ kill -9 %d\n", before.Pid)
-	if err := killed(ctx, before.Pid); err != nil {
+	if err := d.killed(ctx, before.Pid); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -168,20 +168,32 @@ func (d *demo) kill(ctx context.Context) error {
 	return d.crash(ctx)
 }
 
-// killed kills a process and waits until it is gone: until then it may still take
-// a call, whose outcome nobody would know at once.
-func killed(ctx context.Context, pid int) error {
+// killed kills a process and waits until the host has reported its death: until
+// then it may still be given a call, whose outcome nobody would know at once.
+func (d *demo) killed(ctx context.Context, pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("kill the adapter: %w", err)
 	}
-	for syscall.Kill(pid, 0) == nil {
+	for {
+		reports, err := d.crashes(ctx)
+		if err != nil || len(reports) > 0 {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("kill the adapter: %w", ctx.Err())
-		case <-time.After(time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return nil
+}
+
+// crashReport is what the demonstration looks at of a crash report.
+type crashReport struct{ Cause, Signal, Decision string }
+
+func (d *demo) crashes(ctx context.Context) ([]crashReport, error) {
+	var all struct{ Items []crashReport }
+	err := d.decode(ctx, &all, "adapter", "crashes", adapterName)
+	return all.Items, err
 }
 
 // through logs the last message. A call that the crash has caught all the same is
@@ -206,16 +218,14 @@ func (d *demo) through(ctx context.Context) (logID string, err error) {
 
 // crash checks that the crash was reported.
 func (d *demo) crash(ctx context.Context) error {
-	var crashes struct {
-		Items []struct{ Cause, Signal, Decision string }
-	}
-	if err := d.decode(ctx, &crashes, "adapter", "crashes", adapterName); err != nil {
+	reports, err := d.crashes(ctx)
+	if err != nil {
 		return err
 	}
-	if len(crashes.Items) != 1 || crashes.Items[0].Signal != "SIGKILL" {
-		return fmt.Errorf("the crash reports are %+v, want one by SIGKILL", crashes.Items)
+	if len(reports) != 1 || reports[0].Signal != "SIGKILL" {
+		return fmt.Errorf("the crash reports are %+v, want one by SIGKILL", reports)
 	}
-	c := crashes.Items[0]
+	c := reports[0]
 	d.okf("one crash report: %s, %s; %s", c.Cause, c.Signal, c.Decision)
 	return nil
 }
