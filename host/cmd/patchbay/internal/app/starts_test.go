@@ -148,7 +148,7 @@ func TestReadiness(t *testing.T) {
 	if code, out := r.ask(http.MethodGet, "/readyz", ""); code != http.StatusOK {
 		t.Fatalf("at first: %d %v", code, out)
 	}
-	db, err := sql.Open("sqlite", c.SQLiteFile())
+	db, err := sql.Open("sqlite", c.SQLiteFile()+"?_pragma=busy_timeout(10000)") // the host may be writing
 	if err != nil {
 		t.Fatal(err)
 	}
