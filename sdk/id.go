@@ -33,9 +33,11 @@ func ParseID(raw []byte) (ID, error) {
 	}
 	var id ID
 	if raw[0] == '"' {
-		if err := json.Unmarshal(raw, &id.text); err != nil {
-			return ID{}, errors.New("is not a JSON string")
+		text, err := textOf(raw)
+		if err != nil {
+			return ID{}, err
 		}
+		id.text = text
 	} else {
 		if !isInteger(raw) {
 			return ID{}, errors.New("must be an integer or a string")

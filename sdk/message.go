@@ -100,7 +100,7 @@ func ParseMessage(raw []byte) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	created, err := ParseTime(o["creationTime"])
+	created, err := ParseTime(o.get("creationTime"))
 	if err != nil {
 		return Message{}, fmt.Errorf("creationTime %w", err)
 	}
@@ -113,8 +113,8 @@ func ParseMessage(raw []byte) (Message, error) {
 		SMSSendingAttemptsCount: int(o.number("smsSendingAttemptsCount", math.MaxInt32)),
 		FaxPageCount:            int(o.number("faxPageCount", math.MaxInt32)),
 	}
-	m.LastModifiedTime, _ = ParseTime(o["lastModifiedTime"]) // optional: zero when absent or odd
-	if from, err := openObject(o["from"]); err == nil {
+	m.LastModifiedTime, _ = ParseTime(o.get("lastModifiedTime")) // optional: zero when absent or odd
+	if from, ok := membersOf(o.get("from")); ok {
 		m.From = correspondent(from)
 	}
 	for _, to := range o.objects("to") {
@@ -150,7 +150,8 @@ func ParseTime(raw []byte) (time.Time, error) {
 	}
 	text := string(raw)
 	if raw[0] == '"' {
-		if err := json.Unmarshal(raw, &text); err != nil {
+		var err error
+		if text, err = textOf(raw); err != nil {
 			return time.Time{}, errors.New("is not a JSON string")
 		}
 		if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
@@ -162,67 +163,4 @@ func ParseTime(raw []byte) (time.Time, error) {
 		return time.Time{}, errors.New("must be an RFC 3339 time or epoch milliseconds")
 	}
 	return time.UnixMilli(millis).UTC(), nil
-}
-
-// object is a JSON object whose members are read leniently.
-type object map[string]json.RawMessage
-
-func openObject(raw []byte) (object, error) {
-	if len(raw) == 0 {
-		return nil, errors.New("is missing")
-	}
-	var o object
-	if err := json.Unmarshal(raw, &o); err != nil || o == nil {
-		return nil, errors.New("must be a JSON object")
-	}
-	return o, nil
-}
-
-func (o object) text(name string) string {
-	var s string
-	_ = json.Unmarshal(o[name], &s) // absent or another type: empty
-	return s
-}
-
-func (o object) number(name string, most int64) int64 {
-	n, err := strconv.ParseInt(string(o[name]), 10, 64)
-	if err != nil || n < 0 || n > most {
-		return 0
-	}
-	return n
-}
-
-func (o object) objects(name string) []object {
-	var raws []json.RawMessage
-	_ = json.Unmarshal(o[name], &raws) // absent or another type: none
-	out := make([]object, 0, len(raws))
-	for _, raw := range raws {
-		if item, err := openObject(raw); err == nil {
-			out = append(out, item)
-		}
-	}
-	return out
-}
-
-func (o object) id(name string) (ID, error) {
-	id, err := ParseID(o[name])
-	if err != nil {
-		return ID{}, fmt.Errorf("%s %w", name, err)
-	}
-	return id, nil
-}
-
-func (o object) optionalID(name string) (ID, error) {
-	if raw := o[name]; len(raw) == 0 || string(raw) == "null" {
-		return ID{}, nil
-	}
-	return o.id(name)
-}
-
-func (o object) looseID(name string) ID {
-	id, err := ParseID(o[name])
-	if err != nil {
-		return ID{}
-	}
-	return id
 }
