@@ -42,6 +42,7 @@ func TestEnvironmentHoldsNothingOfTheHost(t *testing.T) {
 	spec.Args = []string{"-v", "two words"}
 	spec.Egress, spec.AllowPrivate = []string{"*.example.com", "b.example"}, []string{"127.0.0.1"}
 	spec.Env["ACME_LOG_LEVEL"] = "debug"
+	spec.Env["GOGC"], spec.MemoryMiB = "50", 256 // the operator's own value stands
 	spec.Dir = t.TempDir()
 	inst := start(t, launcher(t, nil), spec)
 	raw, err := os.ReadFile(path)
@@ -58,7 +59,7 @@ func TestEnvironmentHoldsNothingOfTheHost(t *testing.T) {
 	}
 	slices.Sort(names)
 	want := []string{
-		"ACME_LOG_LEVEL", "GORACE", envScript, "PATCHBAY_ADAPTER", "PATCHBAY_ADAPTER_COOKIE", "PATCHBAY_ALLOW_PRIVATE", "PATCHBAY_EGRESS",
+		"ACME_LOG_LEVEL", "GOGC", "GOMEMLIMIT", "GORACE", envScript, "PATCHBAY_ADAPTER", "PATCHBAY_ADAPTER_COOKIE", "PATCHBAY_ALLOW_PRIVATE", "PATCHBAY_EGRESS",
 		"PATCHBAY_LIFELINE", "PATCHBAY_RUN_ID", "PATH", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 	}
 	if !slices.Equal(names, want) {
@@ -66,7 +67,7 @@ func TestEnvironmentHoldsNothingOfTheHost(t *testing.T) {
 	}
 	for _, line := range []string{
 		"env PATCHBAY_EGRESS=*.example.com,b.example", "env PATCHBAY_ALLOW_PRIVATE=127.0.0.1", "env PATCHBAY_ADAPTER=scripted",
-		"env PATCHBAY_LIFELINE=stdin", "env ACME_LOG_LEVEL=debug", "dir " + spec.Dir, "group true", "session true <nil>",
+		"env PATCHBAY_LIFELINE=stdin", "env ACME_LOG_LEVEL=debug", "env GOGC=50", "env GOMEMLIMIT=230MiB", "dir " + spec.Dir, "group true", "session true <nil>",
 		"args " + filepath.Base(spec.ExecutablePath) + " -v two words",
 	} {
 		if !slices.Contains(report, line) {

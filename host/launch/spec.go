@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -107,9 +108,14 @@ func isDigest(text string) bool {
 
 // environment returns all that the process gets beside go-plugin's variables.
 func (s Spec) environment(runID string) []string {
-	env := make([]string, 0, len(s.Env)+5)
+	env := make([]string, 0, len(s.Env)+7)
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		env = append(env, name+"="+s.Env[name])
+	}
+	for _, v := range s.collector() {
+		if _, own := s.Env[v.name]; !own {
+			env = append(env, v.name+"="+v.value)
+		}
 	}
 	return append(env,
 		envAdapter+"="+s.Name,
@@ -117,4 +123,17 @@ func (s Spec) environment(runID string) []string {
 		envAllowPrivate+"="+strings.Join(s.AllowPrivate, ","),
 		envLifeline+"=stdin",
 		envRunID+"="+runID)
+}
+
+// variable is an environment variable.
+type variable struct{ name, value string }
+
+// collector are the variables that make an adapter in Go collect garbage a quarter
+// as often while its heap is small, and as often as it must near its memory limit.
+// Adapters in other languages do not know them.
+func (s Spec) collector() []variable {
+	if s.MemoryMiB <= 0 {
+		return nil
+	}
+	return []variable{{"GOGC", "400"}, {"GOMEMLIMIT", strconv.Itoa(s.MemoryMiB*9/10) + "MiB"}}
 }

@@ -164,7 +164,7 @@ func startInstant(tb testing.TB, dir string, m *manifest.Manifest, profile strin
 	tb.Cleanup(background(tb, "fleet", fleet.Run))
 	spec := launch.Spec{
 		Name: m.Name, Version: m.Version, ExecutablePath: self(tb), ExecutableDigest: digest(tb, self(tb)),
-		Env: map[string]string{envProfile: profile},
+		Env: map[string]string{envProfile: profile}, MemoryMiB: m.Run.Limits.MemoryMiB,
 	}
 	p := &processes{fleet: fleet, key: supervisor.Key{Adapter: m.Name, Version: m.Version}}
 	if err := fleet.Ensure(p.key, supervisor.Spec[*launch.Instance]{

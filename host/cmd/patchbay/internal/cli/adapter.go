@@ -57,16 +57,33 @@ func (a *app) adapter() *cobra.Command {
 		Use:   "adapter",
 		Short: "Installed adapters, their processes, and for whom they are enabled",
 		Long: `An adapter logs messages to one kind of CRM. It is installed as a package below
-adaptersDirs, enabled per tenant, and runs as a process of its own.`,
+adaptersDirs, enabled per tenant, and runs as a process of its own.
+
+The commands for authors talk to no host. docs/ADAPTERS.md is their guide.`,
 	}
-	cmd.AddCommand(a.adapterList(), a.adapterShow(), a.adapterEnable(), a.adapterDisable(),
+	installed := []*cobra.Command{
+		a.adapterList(), a.adapterShow(), a.adapterEnable(), a.adapterDisable(),
 		a.processCommand("restart", "Start new processes and let the calls of the old ones end",
 			"Starts a new process for each one of the adapter, then drains and ends the old ones: no call is dropped."),
 		a.processCommand("unquarantine", "Start an adapter that was quarantined",
 			"An adapter whose processes die again and again before they answer anything is quarantined, and started again after 1, 2, 4 ... 30 minutes. This starts it now."),
-		a.adapterCrashes())
+		a.adapterCrashes(),
+	}
+	authors := []*cobra.Command{a.adapterPack()}
+	cmd.AddGroup(&cobra.Group{ID: groupInstalled, Title: "Adapters of a running host:"}, &cobra.Group{ID: groupAuthors, Title: "For authors of adapters:"})
+	for group, subs := range map[string][]*cobra.Command{groupInstalled: installed, groupAuthors: authors} {
+		for _, sub := range subs {
+			sub.GroupID = group
+			cmd.AddCommand(sub)
+		}
+	}
 	return cmd
 }
+
+const (
+	groupInstalled = "installed"
+	groupAuthors   = "authors"
+)
 
 func (a *app) adapterList() *cobra.Command {
 	return &cobra.Command{
