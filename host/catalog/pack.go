@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-crm/patchbay/host/manifest"
+	"github.com/patchbay-crm/patchbay/host/strictjson"
 )
 
 // PackInput says what goes into a package.
@@ -30,44 +34,80 @@ type PackInput struct {
 	Files map[string]string
 }
 
-// Pack makes an adapter package and returns its folder. The package appears whole
-// or not at all, in place of an earlier one of the same version. A package that is
-// there already with the same contents is left untouched. The same input gives the
-// same digest.
-func Pack(ctx context.Context, in PackInput) (dir string, err error) {
+// Packed is a package that Pack has put into place, or found there already.
+type Packed struct {
+	Name, Version string
+	// Dir is its folder, <Out>/<name>/<version>.
+	Dir string
+	// Digest is the SHA-256 of its checksums.txt in hex: it stands for the whole
+	// package.
+	Digest string
+	// Platforms are those of its executables, as "linux/amd64", sorted.
+	Platforms []string
+	// Replaced is whether the folder held a package of another digest before. A
+	// host that has pinned that one refuses this one.
+	Replaced bool
+}
+
+// Pack makes an adapter package. It appears whole or not at all, in place of an
+// earlier one of the same version. A package that is there already with the same
+// contents is left untouched. The same input gives the same digest. The error
+// names every fault of the manifest, or every fault of the files.
+func Pack(ctx context.Context, in PackInput) (p Packed, err error) {
 	raw, m, err := readManifest(in.Manifest)
 	if err != nil {
-		return "", err
+		return Packed{}, err
 	}
 	sources, err := in.sources(m)
 	if err != nil {
-		return "", fmt.Errorf("pack %s %s: %w", m.Name, m.Version, err)
+		return Packed{}, fmt.Errorf("pack %s %s: %w", m.Name, m.Version, err)
 	}
 	parent := filepath.Join(in.Out, m.Name)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", fmt.Errorf("create the adapter's folder: %w", err)
+		return Packed{}, fmt.Errorf("create the adapter's folder: %w", err)
 	}
 	// The name begins with a dot, so that no catalog takes it for a version.
 	made, err := os.MkdirTemp(parent, "."+m.Version+".*")
 	if err != nil {
-		return "", fmt.Errorf("create the package's folder: %w", err)
+		return Packed{}, fmt.Errorf("create the package's folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(made)) }()
 	digest, err := fill(ctx, made, raw, sources)
 	if err != nil {
-		return "", fmt.Errorf("pack %s %s: %w", m.Name, m.Version, err)
+		return Packed{}, fmt.Errorf("pack %s %s: %w", m.Name, m.Version, err)
 	}
-	dir = filepath.Join(parent, m.Version)
-	if old, err := readContents(ctx, dir); err == nil {
+	p = Packed{
+		Name: m.Name, Version: m.Version, Dir: filepath.Join(parent, m.Version), Digest: digest,
+		Platforms: slices.Sorted(maps.Keys(in.Executables)),
+	}
+	if old, err := readContents(ctx, p.Dir); err == nil {
 		old.close()
 		if old.digest == digest {
-			return dir, nil
+			return p, nil
 		}
 	}
-	if err := replace(made, dir); err != nil {
-		return "", fmt.Errorf("put the package into place: %w", err)
+	before := digestOfPackage(p.Dir)
+	p.Replaced = before != "" && before != digest
+	if err := replace(made, p.Dir); err != nil {
+		return Packed{}, fmt.Errorf("put the package into place: %w", err)
 	}
-	return dir, nil
+	return p, nil
+}
+
+// digestOfPackage returns the digest by which a host knows the package in dir,
+// whether its files are sound or not; "" when there is none.
+func digestOfPackage(dir string) string {
+	f, err := os.Open(filepath.Join(dir, manifest.ChecksumsFile))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	sums, err := readAll(f, maxChecksumsBytes)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(sums)
+	return hex.EncodeToString(sum[:])
 }
 
 func readManifest(name string) ([]byte, *manifest.Manifest, error) {
@@ -82,9 +122,20 @@ func readManifest(name string) ([]byte, *manifest.Manifest, error) {
 	}
 	m, err := manifest.Parse(raw)
 	if err != nil {
-		return nil, nil, fmt.Errorf("check manifest %s: %w", name, err)
+		return nil, nil, fmt.Errorf("check manifest %s:%s\n%w", name, lineOf(raw, err), err)
 	}
 	return raw, m, nil
+}
+
+// lineOf returns " line 7:" for a manifest that breaks JSON's own rules there,
+// else "".
+func lineOf(raw []byte, err error) string {
+	var syntax *strictjson.SyntaxError
+	if !errors.As(err, &syntax) {
+		return ""
+	}
+	before := raw[:min(max(syntax.Offset, 0), int64(len(raw)))]
+	return fmt.Sprintf(" line %d:", bytes.Count(before, []byte("\n"))+1)
 }
 
 // source is a file that goes into a package.
@@ -98,25 +149,32 @@ func (in PackInput) sources(m *manifest.Manifest) (map[string]source, error) {
 	if len(in.Executables) == 0 {
 		return nil, errors.New("no executable is given")
 	}
+	var errs []error
 	out := make(map[string]source, len(in.Executables)+len(in.Files))
-	for to, from := range in.Files {
+	for _, to := range slices.Sorted(maps.Keys(in.Files)) {
 		if !validPath(to) || to == manifest.ManifestFile {
-			return nil, fmt.Errorf("%q cannot be the path of a file in a package", to)
+			errs = append(errs, fmt.Errorf("%q cannot be the path of a file in a package", to))
 		}
-		out[to] = source{from: from}
+		out[to] = source{from: in.Files[to]}
 	}
-	for platform, from := range in.Executables {
+	for _, platform := range slices.Sorted(maps.Keys(in.Executables)) {
 		goos, goarch, _ := strings.Cut(platform, "/")
 		to, ok := m.Executable(goos, goarch)
 		if !ok {
-			return nil, fmt.Errorf("the manifest names no executable for %s; it has %s", platform, strings.Join(m.Platforms(), ", "))
+			errs = append(errs, fmt.Errorf("the manifest names no executable for %s; it has %s: add the platform to run.files, or leave the file out",
+				platform, strings.Join(m.Platforms(), ", ")))
+			continue
 		}
+		from := in.Executables[platform]
 		if err := checkFile(from, goos, goarch); err != nil {
-			return nil, err
+			errs = append(errs, err)
+		}
+		if other, twice := out[to]; twice && other.from != from {
+			errs = append(errs, fmt.Errorf("%s and %s would both be %s in the package: give each platform a path of its own in run.files", other.from, from, to))
 		}
 		out[to] = source{from: from, executable: true}
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // checkFile refuses an executable that is built for another platform.
@@ -131,7 +189,10 @@ func checkFile(name, goos, goarch string) error {
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the executable: %w", err)
 	}
-	return checkHeader(header[:n], goos, goarch)
+	if err := checkHeader(header[:n], goos, goarch); err != nil {
+		return fmt.Errorf("%s: %w: build it for %s/%s, or name the platform that it is built for", name, err, goos, goarch)
+	}
+	return nil
 }
 
 // fill writes the files of a package into dir, checksums.txt last, and returns the

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -45,13 +46,18 @@ func names(t *testing.T, in PackInput) []string {
 func TestPackedPackageLoads(t *testing.T) {
 	t.Parallel()
 	in := ingredients(t)
-	dir, err := Pack(t.Context(), in)
+	packed, err := Pack(t.Context(), in)
+	dir := packed.Dir
 	if err != nil || dir != filepath.Join(in.Out, "acme", "1.0.0") {
 		t.Fatalf("Pack = %q %v", dir, err)
 	}
 	p, err := open(t, Config{Dirs: []string{in.Out}}).Lookup("acme", "1.0.0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	want := Packed{Name: "acme", Version: "1.0.0", Dir: dir, Digest: p.Digest, Platforms: []string{"linux/amd64"}}
+	if !reflect.DeepEqual(packed, want) {
+		t.Errorf("Pack = %+v, want %+v", packed, want)
 	}
 	if len(p.Files) != 3 || p.ExecutableDigest != digestOf(t, in.Executables["linux/amd64"]) {
 		t.Errorf("files: %v", p.Files)
@@ -61,10 +67,10 @@ func TestPackedPackageLoads(t *testing.T) {
 		t.Errorf("the manifest changed on the way: %s %v", manifest, err)
 	}
 	sums, err := os.ReadFile(filepath.Join(dir, "checksums.txt"))
-	want := digestOf(t, filepath.Join(dir, "bin/adapter")) + "  bin/adapter\n" + digestOf(t, in.Manifest) + "  manifest.json\n" +
+	listed := digestOf(t, filepath.Join(dir, "bin/adapter")) + "  bin/adapter\n" + digestOf(t, in.Manifest) + "  manifest.json\n" +
 		digestOf(t, filepath.Join(dir, "share/notice.txt")) + "  share/notice.txt\n"
-	if err != nil || string(sums) != want {
-		t.Errorf("checksums.txt:\n%s\nwant:\n%s(%v)", sums, want, err)
+	if err != nil || string(sums) != listed {
+		t.Errorf("checksums.txt:\n%s\nwant:\n%s(%v)", sums, listed, err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil || info.Mode().Perm() != 0o755 {
@@ -78,8 +84,9 @@ func TestPackedPackageLoads(t *testing.T) {
 func TestPackAgain(t *testing.T) {
 	t.Parallel()
 	in := ingredients(t)
-	dir, err := Pack(t.Context(), in)
+	first, err := Pack(t.Context(), in)
 	must(t, err)
+	dir := first.Dir
 	before, err := os.Stat(dir)
 	must(t, err)
 	_, err = Pack(t.Context(), in)
@@ -93,8 +100,11 @@ func TestPackAgain(t *testing.T) {
 
 	// Damaged in place, it is made anew.
 	put(t, filepath.Join(dir, "share/notice.txt"), "damaged")
-	_, err = Pack(t.Context(), in)
+	mended, err := Pack(t.Context(), in)
 	must(t, err)
+	if mended.Replaced {
+		t.Error("a host that pinned the damaged package takes the mended one")
+	}
 	if _, err := open(t, Config{Dirs: []string{in.Out}}).Lookup("acme", "1.0.0"); err != nil {
 		t.Error(err)
 	}
@@ -105,8 +115,11 @@ func TestPackAgain(t *testing.T) {
 	// Changed, it takes the place of the old one, of which nothing stays.
 	put(t, in.Executables["linux/amd64"], elf+" new")
 	delete(in.Files, "share/notice.txt")
-	_, err = Pack(t.Context(), in)
+	changed, err := Pack(t.Context(), in)
 	must(t, err)
+	if !changed.Replaced || changed.Digest == first.Digest {
+		t.Errorf("Pack = %+v, want a package that has replaced another", changed)
+	}
 	p, err := open(t, Config{Dirs: []string{in.Out}}).Lookup("acme", "1.0.0")
 	if err != nil || len(p.Files) != 2 || p.ExecutableDigest != digestOf(t, in.Executables["linux/amd64"]) {
 		t.Errorf("the changed package: %+v %v", p, err)
@@ -142,13 +155,21 @@ func TestPackRefuses(t *testing.T) {
 	}{
 		"no manifest":   {func(t *testing.T, in *PackInput) { in.Manifest += "x" }, "read the manifest"},
 		"bad manifest":  {func(t *testing.T, in *PackInput) { put(t, in.Manifest, `{"name":7}`) }, "/name: must be a string"},
+		"no JSON":       {func(t *testing.T, in *PackInput) { put(t, in.Manifest, "{\n  \"name\": 1,,\n}") }, "acme.json: line 2:\n"},
 		"huge manifest": {func(t *testing.T, in *PackInput) { put(t, in.Manifest, strings.Repeat(" ", 300<<10)) }, "is larger"},
 		"no executable": {func(t *testing.T, in *PackInput) { in.Executables = nil }, "no executable is given"},
 		"missing file":  {func(t *testing.T, in *PackInput) { in.Executables["linux/amd64"] += "x" }, "read the executable"},
 		"other platform": {func(t *testing.T, in *PackInput) {
 			in.Executables = map[string]string{"darwin/arm64": in.Executables["linux/amd64"]}
 		}, "names no executable for darwin/arm64; it has linux/amd64, linux/arm64"},
-		"other processor":  {func(t *testing.T, in *PackInput) { in.Executables["linux/arm64"] = in.Executables["linux/amd64"] }, "another processor"},
+		"other processor": {func(t *testing.T, in *PackInput) { in.Executables["linux/arm64"] = in.Executables["linux/amd64"] }, "another processor"},
+		"no format":       {func(t *testing.T, in *PackInput) { put(t, in.Executables["linux/amd64"], "package main") }, "in no format"},
+		"one path for two": {func(t *testing.T, in *PackInput) {
+			put(t, in.Manifest, strings.ReplaceAll(manifestOf("acme", "1.0.0"), "bin/adapter-arm", "bin/adapter"))
+			script := filepath.Join(filepath.Dir(in.Manifest), "script")
+			put(t, script, "#!/bin/sh")
+			in.Executables["linux/arm64"] = script
+		}, "would both be bin/adapter"},
 		"path of a file":   {func(t *testing.T, in *PackInput) { in.Files["../x"] = in.Manifest }, "cannot be the path"},
 		"second manifest":  {func(t *testing.T, in *PackInput) { in.Files["manifest.json"] = in.Manifest }, "cannot be the path"},
 		"own checksums":    {func(t *testing.T, in *PackInput) { in.Files["checksums.txt"] = in.Manifest }, "cannot be the path"},
@@ -184,5 +205,18 @@ func TestPackEndsWithContext(t *testing.T) {
 	put(t, in.Manifest, "{}")
 	if _, err := Pack(t.Context(), in); !errors.As(err, &faults) || len(faults) < 5 {
 		t.Errorf("Pack = %v, want every fault of the manifest", err)
+	}
+}
+
+func TestPackNamesEveryFaultOfTheFiles(t *testing.T) {
+	t.Parallel()
+	in := ingredients(t)
+	in.Executables = map[string]string{"darwin/arm64": "x", "linux/amd64": "nowhere", "linux/arm64": in.Executables["linux/amd64"]}
+	in.Files["../x"] = in.Manifest
+	_, err := Pack(t.Context(), in)
+	for _, want := range []string{"names no executable for darwin/arm64", "open nowhere", "another processor", `"../x" cannot be`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Pack = %v, want %s", err, want)
+		}
 	}
 }

@@ -60,10 +60,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.Usage()
 		return errors.New("-manifest is required, and nothing but flags is taken")
 	}
-	dir, err := catalog.Pack(ctx, in)
+	p, err := catalog.Pack(ctx, in)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(stdout, dir)
+	_, err = fmt.Fprintln(stdout, p.Dir)
 	return err
 }
