@@ -76,13 +76,10 @@ func ParseZoneText(text string) (Zone, error) {
 
 // clockZone reads "+08:00".
 func clockZone(text string) (Zone, error) {
-	var hours, minutes int
 	if len(text) != len("+08:00") || text[3] != ':' || !digits(text[1:3]) || !digits(text[4:]) {
 		return Zone{}, errors.New("must look like +08:00")
 	}
-	if _, err := fmt.Sscanf(text[1:], "%02d:%02d", &hours, &minutes); err != nil {
-		return Zone{}, errors.New("must look like +08:00")
-	}
+	hours, minutes := twoDigits(text[1:3]), twoDigits(text[4:])
 	seconds := hours*3600 + minutes*60
 	if minutes > 59 || seconds > maxOffsetHours*3600 {
 		return Zone{}, errors.New("must be at most 14:00 from UTC")
@@ -92,6 +89,9 @@ func clockZone(text string) (Zone, error) {
 	}
 	return Zone{OffsetSeconds: seconds}, nil
 }
+
+// twoDigits returns the number that two digits write.
+func twoDigits(text string) int { return int(text[0]-'0')*10 + int(text[1]-'0') }
 
 func digits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
