@@ -1,0 +1,127 @@
+package pipedrive
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/crmhttp"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+)
+
+// envLogLevel names the variable with the least level to log: "debug", "info"
+// (default), "warn" or "error".
+const envLogLevel = "PIPEDRIVE_LOG_LEVEL"
+
+// Adapter logs messages as activities. One Adapter serves all calls of the
+// process, and all tenants: credentials come with a call and are kept nowhere.
+// What it remembers are the activity types of an account.
+type Adapter struct {
+	crm   *crmhttp.Client
+	types *typeCache
+}
+
+// New returns the adapter as its environment configures it. It makes no request.
+// A faulty configuration gives an adapter that reports the fault as its health.
+func New() sdk.Adapter {
+	config := crmhttp.FromEnv("PIPEDRIVE")
+	config.ErrorMessage = errorMessage
+	config.RetryAfter = retryAfter
+	crm, err := crmhttp.New(config)
+	if err != nil {
+		return misconfigured{err}
+	}
+	return &Adapter{crm: crm, types: newTypeCache()}
+}
+
+// Close lets go of the connections to the CRM. A process that ends has no need of
+// it; tests have.
+func (a *Adapter) Close() { a.crm.Close() }
+
+// LogLevel returns the least level to log, from the environment; info when it is
+// not given or not known.
+func LogLevel() slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cmp.Or(os.Getenv(envLogLevel), "info"))); err != nil {
+		return slog.LevelInfo
+	}
+	return level
+}
+
+// AddMessageLog creates one activity for the request's message, or for its group
+// of messages. Whatever can be refused is refused before the activity is sent:
+// after that, only Pipedrive knows.
+func (a *Adapter) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+	draft, err := newActivity(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.complete(ctx, req, &draft); err != nil {
+		return nil, err
+	}
+	var created struct {
+		ID int64 `json:"id"`
+	}
+	post := crmhttp.Request{Method: http.MethodPost, Path: "/api/v2/activities", JSON: draft}
+	if _, err := a.exchange(ctx, req, post, &created); err != nil {
+		if fault.CodeOf(err) == fault.CRMRejected {
+			// The type may be what was refused: somebody has switched it off.
+			a.types.drop(accountOf(req))
+		}
+		return nil, err
+	}
+	if created.ID <= 0 {
+		return nil, mayHaveActed("an activity without an id")
+	}
+	slog.DebugContext(ctx, "activity created", "messages", len(req.Messages))
+	return sdk.Logged(strconv.FormatInt(created.ID, 10)), nil
+}
+
+// complete asks Pipedrive for what the request does not say: the activity's type,
+// its owner, and the organisation of the person.
+func (a *Adapter) complete(ctx context.Context, req *sdk.AddMessageLogRequest, draft *activity) error {
+	var err error
+	if draft.Type, err = a.activityType(ctx, req); err != nil {
+		return err
+	}
+	if draft.OwnerID == 0 {
+		if draft.OwnerID, err = a.currentUser(ctx, req); err != nil {
+			return err
+		}
+	}
+	found, err := a.person(ctx, req, draft.Participants[0].PersonID)
+	if err != nil {
+		return err
+	}
+	draft.OrgID = found.OrgID
+	return nil
+}
+
+// CheckHealth answers whether this process can serve. It does not ask Pipedrive: a
+// CRM that is down makes single calls fail, and restarting the adapter would not
+// help it.
+func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
+	return sdk.Serving(), nil
+}
+
+// misconfigured stands in for the adapter when its configuration is faulty.
+type misconfigured struct{ reason error }
+
+// AddMessageLog refuses: nothing was sent, and nothing will be.
+func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: m.text()}
+}
+
+// CheckHealth says what is wrong.
+func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
+	return sdk.NotServing(m.text()), nil
+}
+
+func (m misconfigured) text() string {
+	return fmt.Sprintf("the adapter is misconfigured: %v", m.reason)
+}

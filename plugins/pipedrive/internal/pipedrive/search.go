@@ -1,0 +1,223 @@
+package pipedrive
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"html"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/crmhttp"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+)
+
+// The bounds of a search.
+const (
+	// pageSize is the largest page that Pipedrive gives; smallest is one whose
+	// notes fit into an answer however long they are.
+	pageSize = 500
+	smallest = pageSize / 25
+	// maxRequests bounds the pages that one search asks for.
+	maxRequests = 40
+	// clockMargin is how much earlier than the first attempt the search begins.
+	// The attempt's time is the host's, an activity's is Pipedrive's, and a host
+	// whose clock runs ahead by less than a day loses nothing. It costs a longer
+	// list, of what one person did in a day.
+	clockMargin = 24 * time.Hour
+)
+
+// FindMessageLog looks for the activities that AddMessageLog made for an earlier
+// request whose outcome is not known, by the key on the last line of their notes.
+// "Not found" makes the host send again, so it is answered only when Pipedrive has
+// shown every page and the person is still there: the activities of a person who
+// was merged into another are the other's. Everything else is "cannot tell".
+func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
+	asOf := time.Now() // before the search: it says nothing about what is stored later
+	s := search{adapter: a, req: req, limit: pageSize}
+	err := s.run(ctx)
+	if err == nil && s.complete && len(s.found) == 0 {
+		// Asked last, so that no merge can come between.
+		_, err = a.person(ctx, req, s.person)
+	}
+	switch {
+	case err != nil:
+		slog.WarnContext(ctx, "search gave no answer", "error", err)
+		return sdk.CannotTell(fault.RetryAfterOf(err)), nil
+	case len(s.found) > 0:
+		found := sdk.Found(s.ids()...)
+		found.Complete = s.complete
+		return found, nil
+	case s.quoted > 0:
+		slog.WarnContext(ctx, "search found the key in notes that do not end with it", "activities", s.quoted)
+		return sdk.CannotTell(0), nil
+	case !s.complete:
+		slog.WarnContext(ctx, "search ended before the last page", "requests", maxRequests)
+		return sdk.CannotTell(0), nil
+	}
+	return sdk.NotFound(asOf), nil
+}
+
+// search is one search under way.
+type search struct {
+	adapter *Adapter
+	req     *sdk.FindMessageLogRequest
+	person  int64
+	limit   int // of the next page
+
+	found    []int64 // activities whose note ends with the key
+	quoted   int     // activities whose note holds it elsewhere
+	complete bool    // whether the last page was read
+}
+
+// run reads page after page.
+func (s *search) run(ctx context.Context) error {
+	var err error
+	if s.person, err = personOf(s.req.Original.ContactInfo); err != nil {
+		return err
+	}
+	cursor := ""
+	for range maxRequests {
+		next, err := s.page(ctx, cursor)
+		if errors.Is(err, errTooLarge) {
+			continue // the same page, smaller
+		}
+		if err != nil {
+			return err
+		}
+		if next == "" {
+			s.complete = true
+			return nil
+		}
+		cursor = next
+	}
+	return nil
+}
+
+// errTooLarge says that a page did not fit into an answer and the next one asked
+// for is smaller.
+var errTooLarge = errors.New("the page is too large")
+
+// listed is an activity as a list shows it. Fields that must be there are kept
+// raw: what is missing must not read as empty.
+type listed struct {
+	ID      int64           `json:"id"`
+	Note    json.RawMessage `json:"note"` // text or null
+	Deleted bool            `json:"is_deleted"`
+}
+
+// page reads one page and returns the cursor of the next one, "" on the last.
+func (s *search) page(ctx context.Context, cursor string) (next string, err error) {
+	var items []listed
+	r := crmhttp.Request{Path: "/api/v2/activities", Query: s.query(cursor)}
+	answer, err := s.adapter.exchange(ctx, s.req, r, &items)
+	if err != nil {
+		// Answered with 200, yet cut off: notes may have 100 kB each.
+		if crmhttp.StatusOf(err) == http.StatusOK && s.limit > smallest {
+			s.limit /= 5
+			return "", errTooLarge
+		}
+		return "", err
+	}
+	for _, item := range items {
+		if err := s.look(item); err != nil {
+			return "", err
+		}
+	}
+	// The last page says that there is no next one. An answer without the word is
+	// not a page: it may be cut short.
+	var after *string
+	if answer.Additional.NextCursor == nil || json.Unmarshal(answer.Additional.NextCursor, &after) != nil {
+		return "", unusable("a page that does not say whether it is the last")
+	}
+	if after == nil {
+		return "", nil
+	}
+	return *after, nil
+}
+
+// query asks for the person's activities that changed since the first attempt.
+//
+// There is no upper bound: Pipedrive compares with the time of the last change, so
+// it would hide an activity that somebody edited after its creation. By id, a page
+// stays where it is when an activity changes meanwhile, which by time it would not.
+func (s *search) query(cursor string) url.Values {
+	query := url.Values{
+		"person_id": {strconv.FormatInt(s.person, 10)},
+		"sort_by":   {"id"}, "sort_direction": {"asc"},
+		"limit": {strconv.Itoa(s.limit)},
+	}
+	if since := s.req.SentAfter; !since.IsZero() {
+		query.Set("updated_since", since.Add(-clockMargin).UTC().Format(time.RFC3339))
+	}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	return query
+}
+
+// look takes note of an activity when it is, or may be, one of those looked for.
+func (s *search) look(item listed) error {
+	var note *string
+	if item.ID <= 0 || item.Note == nil || json.Unmarshal(item.Note, &note) != nil {
+		return unusable("a malformed activity in its list")
+	}
+	if note == nil || item.Deleted { // in the bin it is no record any more
+		return nil
+	}
+	switch ends, holds := marked(*note, s.req.IdempotencyKey); {
+	case ends:
+		s.found = append(s.found, item.ID)
+	case holds:
+		s.quoted++
+	}
+	return nil
+}
+
+// ids returns the found activities, oldest first, each once.
+func (s *search) ids() []string {
+	slices.Sort(s.found)
+	var out []string
+	for _, id := range slices.Compact(s.found) {
+		out = append(out, strconv.FormatInt(id, 10))
+	}
+	return out
+}
+
+// marked reports whether the last word of a note is the key, as in each note that
+// AddMessageLog makes, and whether the key stands anywhere in it. A key that is
+// quoted, by a message or by somebody who copied it, must not pass for a record;
+// nor may it be overlooked, for somebody may have written below our last line.
+func marked(note, key string) (ends, holds bool) {
+	words := strings.FieldsFunc(plain(note), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_'
+	})
+	if len(words) == 0 {
+		return false, false
+	}
+	return words[len(words)-1] == key, slices.Contains(words, key)
+}
+
+// plain returns the text of an HTML note, with a space for each tag. In a note
+// that AddMessageLog made, only tags have a "<".
+func plain(note string) string {
+	var out strings.Builder
+	for {
+		before, tag, found := strings.Cut(note, "<")
+		out.WriteString(html.UnescapeString(before))
+		if !found {
+			return out.String()
+		}
+		out.WriteByte(' ')
+		if _, note, found = strings.Cut(tag, ">"); !found {
+			return out.String()
+		}
+	}
+}
