@@ -49,7 +49,7 @@ func run(ctx context.Context) int {
 	}
 	return cli.Main(ctx, cli.Environment{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Environ: os.Environ(), Executable: executable, Version: version(),
+		Environ: os.Environ(), Executable: executable, Version: version(), Release: published(),
 	}, cli.Actions{Serve: serve, Doctor: doctor.Run, Demo: demo.Runner(executable)}, os.Args[1:])
 }
 

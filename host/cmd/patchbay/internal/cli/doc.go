@@ -29,6 +29,9 @@ type Environment struct {
 	Executable string
 	// Version describes the build.
 	Version string
+	// Release is the published version of this module that the build is of, as
+	// "v1.2.3"; empty when it is of none.
+	Release string
 }
 
 // Actions are what the commands that need more than a running host do.

@@ -1,0 +1,243 @@
+// Package scaffold writes the module of a new adapter: small, complete, with tests
+// and a fake CRM, to be changed into what its author needs.
+//
+// The files are those of the folder template, which is a package of this module
+// and is built and tested with it. In them the adapter is called acme; Write puts
+// another name into that one's place.
+package scaffold
+
+import (
+	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	"go/format"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+
+	"github.com/patchbay-crm/patchbay/host/manifest"
+)
+
+// SDKModule is the path of the module that an adapter requires: this one.
+const SDKModule = "github.com/patchbay-crm/patchbay"
+
+//go:embed template
+var files embed.FS
+
+const (
+	root = "template"
+	// inTemplate is the import path of the template, in place of the module's.
+	inTemplate = SDKModule + "/host/cmd/patchbay/internal/scaffold/template"
+)
+
+// renamed are files that bear another name in the template, so that no tool takes
+// them for this module's own.
+var renamed = map[string]string{"gitignore": ".gitignore", "README": "README.md"}
+
+// Module says what to write.
+type Module struct {
+	// Name is the adapter's name, as manifests have it.
+	Name string
+	// Path is the path of the Go module; default "example.com/" and the name.
+	Path string
+	// Dir is the folder in which the module's own folder is made, under Name;
+	// default the working directory.
+	Dir string
+	// SDKVersion is the published version of this module to require, as "v1.2.3".
+	// It may be empty when Checkout is given.
+	SDKVersion string
+	// Checkout is the path of a copy of this module's repository that is used in
+	// place of a published version; empty for none.
+	Checkout string
+}
+
+// Written is a module that was written.
+type Written struct {
+	Name, Path string
+	// Dir is its folder.
+	Dir string
+	// Ready is whether it builds as it is. Else "go mod tidy" must be run first,
+	// to fetch the checksums of what it requires.
+	Ready bool
+}
+
+// Write writes the module. Its folder appears whole or not at all, and must not
+// exist before. The error names every fault of m at once.
+func Write(m Module) (w Written, err error) {
+	if m.Path == "" {
+		m.Path = "example.com/" + m.Name
+	}
+	if err := m.validate(); err != nil {
+		return Written{}, err
+	}
+	goMod, goSum, err := m.requirements()
+	if err != nil {
+		return Written{}, err
+	}
+	w = Written{Name: m.Name, Path: m.Path, Dir: filepath.Join(m.Dir, m.Name), Ready: goSum != nil}
+	if _, err := os.Lstat(w.Dir); !errors.Is(err, fs.ErrNotExist) {
+		return Written{}, fmt.Errorf("%s exists already: choose another name or folder", w.Dir)
+	}
+	made, err := os.MkdirTemp(cmp.Or(m.Dir, "."), "."+m.Name+".*")
+	if err != nil {
+		return Written{}, fmt.Errorf("make the module's folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(made)) }()
+	if err := m.fill(made, goMod, goSum); err != nil {
+		return Written{}, fmt.Errorf("write the module: %w", err)
+	}
+	if err := os.Rename(made, w.Dir); err != nil {
+		return Written{}, fmt.Errorf("put the module into place: %w", err)
+	}
+	return w, nil
+}
+
+func (m Module) validate() error {
+	var errs []error
+	if !manifest.ValidName(m.Name) {
+		errs = append(errs, errors.New("the name must be lower-case letters, digits and hyphens, beginning with a letter, at most 40 characters long"))
+	}
+	if err := module.CheckImportPath(m.Path); err != nil {
+		errs = append(errs, fmt.Errorf("the module's path: %w", err))
+	}
+	if m.SDKVersion == "" && m.Checkout == "" {
+		errs = append(errs, errors.New("this build of patchbay is of no published version: give the path of a checkout of its repository"))
+	}
+	return errors.Join(errs...)
+}
+
+// fill writes the files of the module into dir.
+func (m Module) fill(dir string, goMod, goSum []byte) error {
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	names := m.names()
+	err := fs.WalkDir(files, root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		data = []byte(names.Replace(string(data)))
+		if path.Ext(name) == ".go" { // imports may have lost their order
+			if data, err = format.Source(data); err != nil {
+				return fmt.Errorf("format %s: %w", name, err)
+			}
+		}
+		name = strings.TrimPrefix(name, root+"/")
+		if other, ok := renamed[name]; ok {
+			name = other
+		}
+		return put(filepath.Join(dir, filepath.FromSlash(name)), data)
+	})
+	if err != nil {
+		return err
+	}
+	if goSum != nil {
+		if err := put(filepath.Join(dir, "go.sum"), goSum); err != nil {
+			return err
+		}
+	}
+	return put(filepath.Join(dir, "go.mod"), goMod)
+}
+
+// names puts the module's names into the place of the template's. It goes through
+// a text once: what it has put there is not looked at again.
+func (m Module) names() *strings.Replacer {
+	words := strings.FieldsFunc(m.Name, func(r rune) bool { return r == '-' })
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.NewReplacer(
+		inTemplate, m.Path,
+		"acme.example", strings.Trim(m.Name, "-")+".example", // a host name
+		"ACME", strings.ToUpper(strings.ReplaceAll(m.Name, "-", "_")),
+		"Acme", strings.Join(words, " "),
+		"acme", m.Name,
+	)
+}
+
+// put writes a file that everybody may read, and the folders above it.
+func put(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}
+
+// requirements returns the module's go.mod and, when it is known, its go.sum.
+func (m Module) requirements() (goMod, goSum []byte, err error) {
+	var out modfile.File
+	if err := out.AddModuleStmt(m.Path); err != nil {
+		return nil, nil, fmt.Errorf("write go.mod: %w", err)
+	}
+	if m.Checkout == "" {
+		if err := out.AddGoStmt(leastGo); err != nil {
+			return nil, nil, fmt.Errorf("write go.mod: %w", err)
+		}
+		out.AddNewRequire(SDKModule, m.SDKVersion, false)
+		out.Cleanup()
+		goMod, err = out.Format()
+		return goMod, nil, err
+	}
+	checkout, err := filepath.Abs(m.Checkout)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find the checkout: %w", err)
+	}
+	sdk, err := readModule(checkout)
+	if err != nil {
+		return nil, nil, err
+	}
+	if goSum, err = os.ReadFile(filepath.Join(checkout, "go.sum")); err != nil {
+		return nil, nil, fmt.Errorf("read the checkout: %w", err)
+	}
+	if err := out.AddGoStmt(sdk.Go.Version); err != nil {
+		return nil, nil, fmt.Errorf("write go.mod: %w", err)
+	}
+	if err := out.AddReplace(SDKModule, "", checkout, ""); err != nil {
+		return nil, nil, fmt.Errorf("write go.mod: %w", err)
+	}
+	requires := []*modfile.Require{{Mod: module.Version{Path: SDKModule, Version: unpublished}}}
+	for _, r := range sdk.Require {
+		if PulledIn[r.Mod.Path] != "" {
+			requires = append(requires, &modfile.Require{Mod: r.Mod, Indirect: true})
+		}
+	}
+	out.SetRequireSeparateIndirect(requires)
+	out.SortBlocks()
+	out.Cleanup()
+	goMod, err = out.Format()
+	return goMod, goSum, err
+}
+
+const (
+	// leastGo is the version of the language that the SDK needs.
+	leastGo = "1.26.0"
+	// unpublished stands for the version of a module that a folder replaces.
+	unpublished = "v0.0.0"
+)
+
+// readModule reads the go.mod of a checkout of this module's repository.
+func readModule(checkout string) (*modfile.File, error) {
+	name := filepath.Join(checkout, "go.mod")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkout: %w", err)
+	}
+	f, err := modfile.ParseLax(name, data, nil)
+	if err != nil {
+		return nil, fmt.Errorf("read the checkout: %w", err)
+	}
+	if f.Module == nil || f.Module.Mod.Path != SDKModule || f.Go == nil {
+		return nil, fmt.Errorf("%s is no checkout of %s", checkout, SDKModule)
+	}
+	return f, nil
+}
