@@ -1,0 +1,210 @@
+package pipedrivetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The time limits of the HTTP server that Run starts.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 4 * maxDelay // all switched delays and the answer
+	idleTimeout   = 2 * time.Minute
+	drainTimeout  = 5 * time.Second
+)
+
+// Fake is one account of Pipedrive. Its methods may be called concurrently.
+type Fake struct {
+	cfg      Config
+	account  account
+	tokens   tokens
+	records  *records
+	limits   *limits
+	switches *switchboard
+	journal  *journal
+	handler  http.Handler
+	tally    tally
+
+	slots   chan struct{} // one per request being worked on
+	closing chan struct{} // closed by Close: nothing waits any more
+
+	mu     sync.Mutex     // guards what follows
+	closed bool           // no further late write begins
+	late   sync.WaitGroup // writes that happen after their answer
+}
+
+// tally counts what happened since the start.
+type tally struct {
+	attempted, applied, late, pending           atomic.Int64
+	unauthorized, rateLimited, refused, strikes atomic.Int64
+}
+
+// account is the seed data by id. It does not change.
+type account struct {
+	users   map[int64]User
+	orgs    map[int64]Organization
+	persons map[int64]Person
+	deals   map[int64]Deal
+	leads   map[string]Lead
+	types   map[string]ActivityType
+}
+
+func newAccount(c Config) account {
+	return account{
+		users:   index(c.Users, func(u User) int64 { return u.ID }),
+		orgs:    index(c.Organizations, func(o Organization) int64 { return o.ID }),
+		persons: index(c.Persons, func(p Person) int64 { return p.ID }),
+		deals:   index(c.Deals, func(d Deal) int64 { return d.ID }),
+		leads:   index(c.Leads, func(l Lead) string { return l.ID }),
+		types:   index(c.ActivityTypes, func(t ActivityType) string { return t.Key }),
+	}
+}
+
+func index[K comparable, V any](list []V, key func(V) K) map[K]V {
+	out := make(map[K]V, len(list))
+	for _, v := range list {
+		out[key(v)] = v
+	}
+	return out
+}
+
+// New returns an account without activities. The caller must Close it.
+func New(c Config) (*Fake, error) {
+	c = c.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("configure fake of Pipedrive: %w", err)
+	}
+	f := &Fake{
+		cfg: c, account: newAccount(c), tokens: newTokens(c), records: newRecords(c), limits: newLimits(c),
+		switches: newSwitchboard(c.Switches), journal: &journal{most: c.Journal},
+		slots: make(chan struct{}, c.MaxConcurrent), closing: make(chan struct{}),
+	}
+	f.handler = f.bounded(f.routes())
+	return f, nil
+}
+
+// Handler returns the HTTP face, for httptest.NewServer.
+func (f *Fake) Handler() http.Handler { return f.handler }
+
+// Run serves on the listener until ctx ends, lets running requests finish for a
+// few seconds, and returns nil. It closes the listener, but not the Fake.
+func (f *Fake) Run(ctx context.Context, ln net.Listener) error {
+	srv := &http.Server{
+		Handler: f.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- srv.Serve(ln) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve fake of Pipedrive: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	err := srv.Shutdown(grace)
+	if err != nil {
+		err = srv.Close() // the grace is over: cut what still runs
+	}
+	<-stopped //nolint:errcheck // the server was told to end, and says so
+	return err
+}
+
+// Close ends every switched delay, lets go of the connections that a fault holds
+// open, and stores at once what was still to be stored late. Requests may still
+// be running: close the HTTP server after it.
+func (f *Fake) Close() {
+	f.mu.Lock()
+	first := !f.closed
+	f.closed = true
+	f.mu.Unlock()
+	if first {
+		close(f.closing)
+	}
+	f.late.Wait()
+}
+
+// SetSwitches replaces all switches.
+func (f *Fake) SetSwitches(to Switches) error {
+	if err := to.validate(); err != nil {
+		return err
+	}
+	f.switches.set(to)
+	return nil
+}
+
+// Switches returns the switches as they stand: spent faults are gone.
+func (f *Fake) Switches() Switches { return f.switches.get() }
+
+// Activities returns every activity that is not deleted, oldest first, whatever
+// the switches say.
+func (f *Fake) Activities() []Activity {
+	list := f.records.list(0, func(a *Activity) bool { return !a.IsDeleted })
+	out := make([]Activity, len(list))
+	for i, a := range list {
+		out[i] = *a
+	}
+	return out
+}
+
+// Requests returns the latest requests to the API, oldest first.
+func (f *Fake) Requests() []Request {
+	list, _ := f.journal.list()
+	return list
+}
+
+// bounded refuses requests beyond the limit of concurrent ones, and bodies
+// beyond the limit of size.
+func (f *Fake) bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case f.slots <- struct{}{}:
+			defer func() { <-f.slots }()
+		default:
+			refuse(v1, http.StatusServiceUnavailable, "", "too many requests at once").write(w)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// pause waits in real time. It reports false when ctx ended first. A closing fake
+// does not wait any more.
+func (f *Fake) pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.closing:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reset ends the connection with a TCP reset where there is a connection of its
+// own, and breaks the answer off everywhere else.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler) // net/http's own way to break an answer off
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		err = tcp.SetLinger(0) // discard and reset instead of an orderly end
+	}
+	if err = errors.Join(err, conn.Close()); err != nil {
+		return // the connection is gone already, which is what was wanted
+	}
+}
