@@ -45,7 +45,7 @@ func (c *conn) prepare(query string) (*stmt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", query, err)
 	}
-	made := &stmt{stmt: s, exec: s.(driver.StmtExecContext), query: s.(driver.StmtQueryContext)}
+	made := &stmt{text: query, stmt: s, exec: s.(driver.StmtExecContext), query: s.(driver.StmtQueryContext)}
 	c.stmts = append(c.stmts, made)
 	return made, nil
 }
@@ -64,6 +64,7 @@ func (c *conn) written() (int, error) {
 
 // stmt is a prepared statement of the writer's connection.
 type stmt struct {
+	text  string
 	stmt  driver.Stmt
 	exec  driver.StmtExecContext
 	query driver.StmtQueryContext

@@ -87,7 +87,7 @@ func TestInspect(t *testing.T) {
 			t.Parallel()
 			before := files(t, filepath.Dir(path))
 			got, err := Inspect(t.Context(), path)
-			if err != nil || got.Empty || got.Schema != 1 || got.Facts["a"] != "1" {
+			if err != nil || got.Empty || got.Schema != 2 || got.Facts["a"] != "1" {
 				t.Errorf("got %+v, %v", got, err)
 			}
 			sameFiles(t, filepath.Dir(path), before)
@@ -124,7 +124,7 @@ func TestInspectRefuses(t *testing.T) {
 		"newer": {func(t *testing.T, path string) {
 			made(t, Config{Path: path})
 			execOn(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
-		}, "version 7 and this patchbay knows up to 1"},
+		}, "version 7 and this patchbay knows up to 2"},
 		"directory": {func(t *testing.T, path string) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)

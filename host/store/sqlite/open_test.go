@@ -61,7 +61,7 @@ func TestOpenRefuses(t *testing.T) {
 		"a newer schema": {func(t *testing.T, cfg *Config) {
 			made(t, *cfg)
 			execOn(t, cfg.Path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, 1)")
-		}, "its schema has version 7 and this patchbay knows up to 1: run the newer patchbay"},
+		}, "its schema has version 7 and this patchbay knows up to 2: run the newer patchbay"},
 		"another program's tables": {func(t *testing.T, cfg *Config) {
 			execOn(t, cfg.Path, "CREATE TABLE songs (title TEXT)")
 		}, "it is a database of another program"},

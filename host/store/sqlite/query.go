@@ -59,7 +59,7 @@ func build(q store.Query, state ledger.State) (string, []any) {
 		when(true, "next_at IS NOT NULL AND state = ?", string(state))
 	case ledger.Queued, ledger.Unknown, ledger.Failed:
 		from = "entries INDEXED BY entries_of_note"
-		when(true, "state IN ('queued', 'unknown', 'failed') AND state = ?", string(state))
+		when(true, "state <> 'in_flight' AND state <> 'logged' AND state = ?", string(state))
 	case ledger.Logged:
 		when(true, "state = ?", string(state))
 	default:
