@@ -144,21 +144,39 @@ func noteOf(req *sdk.AddMessageLogRequest) string {
 	}
 }
 
+// user is what the adapter needs to know of a user.
+type user struct {
+	ID     int64 `json:"id"`
+	Access []struct {
+		App   string `json:"app"`
+		Admin bool   `json:"admin"`
+	} `json:"access"`
+}
+
+// seesAll reports whether the user is an admin of the CRM, from whom no activity
+// is hidden.
+func (u user) seesAll() bool {
+	for _, a := range u.Access {
+		if a.App == "sales" && a.Admin { // what Pipedrive calls its CRM
+			return true
+		}
+	}
+	return false
+}
+
 // currentUser returns the user to whom the call's credentials belong. It is asked
 // each time: what could be remembered would have to be found by the credentials,
 // and those are kept nowhere. The price is the smallest that Pipedrive knows, and
 // only calls pay it whose user is not one of Pipedrive.
-func (a *Adapter) currentUser(ctx context.Context, call crmhttp.Call) (int64, error) {
-	var user struct {
-		ID int64 `json:"id"`
+func (a *Adapter) currentUser(ctx context.Context, call crmhttp.Call) (user, error) {
+	var me user
+	if _, err := a.exchange(ctx, call, crmhttp.Request{Path: "/v1/users/me"}, &me); err != nil {
+		return user{}, err
 	}
-	if _, err := a.exchange(ctx, call, crmhttp.Request{Path: "/v1/users/me"}, &user); err != nil {
-		return 0, err
+	if me.ID <= 0 {
+		return user{}, unusable("a user without an id")
 	}
-	if user.ID <= 0 {
-		return 0, unusable("a user without an id")
-	}
-	return user.ID, nil
+	return me, nil
 }
 
 // person is what the adapter needs to know of a person.

@@ -29,14 +29,22 @@ type Adapter struct {
 // New returns the adapter as its environment configures it. It makes no request.
 // A faulty configuration gives an adapter that reports the fault as its health.
 func New() sdk.Adapter {
-	config := crmhttp.FromEnv("PIPEDRIVE")
+	a, err := open(crmhttp.FromEnv("PIPEDRIVE"))
+	if err != nil {
+		return misconfigured{err}
+	}
+	return a
+}
+
+// open returns the adapter that reaches Pipedrive as config says.
+func open(config crmhttp.Config) (*Adapter, error) {
 	config.ErrorMessage = errorMessage
 	config.RetryAfter = retryAfter
 	crm, err := crmhttp.New(config)
 	if err != nil {
-		return misconfigured{err}
+		return nil, err
 	}
-	return &Adapter{crm: crm, types: newTypeCache()}
+	return &Adapter{crm: crm, types: newTypeCache()}, nil
 }
 
 // Close lets go of the connections to the CRM. A process that ends has no need of
@@ -90,9 +98,11 @@ func (a *Adapter) complete(ctx context.Context, req *sdk.AddMessageLogRequest, d
 		return err
 	}
 	if draft.OwnerID == 0 {
-		if draft.OwnerID, err = a.currentUser(ctx, req); err != nil {
+		me, err := a.currentUser(ctx, req)
+		if err != nil {
 			return err
 		}
+		draft.OwnerID = me.ID
 	}
 	found, err := a.person(ctx, req, draft.Participants[0].PersonID)
 	if err != nil {

@@ -8,18 +8,18 @@
 // activity. The activity types are asked for once in ten minutes and account, and
 // the user only when the host does not know who owns the activity. A search is one
 // list of the person's recent activities, and when nothing was found a look at the
-// person. The OAuth app needs the scopes activities:full and contacts:read.
+// user and the person. The OAuth app needs the scopes activities:full and contacts:read.
 //
 // # Finding an activity again
 //
 // Pipedrive has no idempotency key and no search in notes. So the request's key
 // stands on the last line of the note, and FindMessageLog reads the notes of all
-// activities of the person that changed since the first attempt. Four things it
-// cannot see. It answers "not found" for an activity whose last line a user has
-// taken out, for one that a user has given to another person or deleted, for one
-// that the credentials of the search may not see, and for one of a person who was
-// merged into another and then parted again. Each needs somebody to change the
-// record, or its visibility, in the minutes in which its outcome is unknown.
+// activities of the person that changed since the first attempt. It answers "not
+// found" for an activity that it cannot see: one whose last line a user has taken
+// out, and one that a user has given to another person or deleted. Each needs
+// somebody to change the record in the minutes in which its outcome is unknown. So
+// it does for one that is hidden from the credentials of the search, when these
+// are not those of the first attempt and the request does not name the owner.
 //
 // # The manifest's reconcile values
 //

@@ -48,7 +48,7 @@ func (a *Adapter) exchange(ctx context.Context, call crmhttp.Call, r crmhttp.Req
 		return envelope{}, limited(err, resp)
 	}
 	var out envelope
-	problem := ""
+	var problem string
 	switch {
 	case json.Unmarshal(resp.Body, &out) != nil:
 		problem = "something else than its usual JSON"
@@ -115,11 +115,11 @@ func limited(err error, resp *crmhttp.Response) error {
 	return &out
 }
 
-// dailyLimit reports whether the budget of the day is used up. The header says so,
-// where it is sent; else the words do.
+// dailyLimit reports whether the budget of the day is used up. The header says so
+// when nothing at all is left, and the words when what is left is not enough.
 func dailyLimit(resp *crmhttp.Response) bool {
-	if left := resp.Header.Get(headerDaily); left != "" {
-		return strings.TrimSpace(left) == "0"
+	if strings.TrimSpace(resp.Header.Get(headerDaily)) == "0" {
+		return true
 	}
 	words := strings.ToLower(errorMessage(resp.Status, resp.Body))
 	return strings.Contains(words, "daily") || strings.Contains(words, "per day") || strings.Contains(words, "budget")

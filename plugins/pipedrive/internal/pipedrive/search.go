@@ -37,15 +37,14 @@ const (
 // FindMessageLog looks for the activities that AddMessageLog made for an earlier
 // request whose outcome is not known, by the key on the last line of their notes.
 // "Not found" makes the host send again, so it is answered only when Pipedrive has
-// shown every page and the person is still there: the activities of a person who
-// was merged into another are the other's. Everything else is "cannot tell".
+// shown every page and absent finds nothing against it. Everything else is "cannot
+// tell".
 func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
 	asOf := time.Now() // before the search: it says nothing about what is stored later
 	s := search{adapter: a, req: req, limit: pageSize}
 	err := s.run(ctx)
 	if err == nil && s.complete && len(s.found) == 0 {
-		// Asked last, so that no merge can come between.
-		_, err = a.person(ctx, req, s.person)
+		err = s.absent(ctx)
 	}
 	switch {
 	case err != nil:
@@ -79,6 +78,9 @@ type search struct {
 
 // run reads page after page.
 func (s *search) run(ctx context.Context) error {
+	if s.req.IdempotencyKey == "" {
+		return errors.New("the search has no key to look for")
+	}
 	var err error
 	if s.person, err = personOf(s.req.Original.ContactInfo); err != nil {
 		return err
@@ -99,6 +101,23 @@ func (s *search) run(ctx context.Context) error {
 		cursor = next
 	}
 	return nil
+}
+
+// absent returns why an empty list does not show that there is no activity: the
+// activity is of somebody whose work the credentials may not see, or the person is
+// gone. The activities of a person who was merged into another are the other's;
+// so the person is asked for last, lest a merge comes between.
+func (s *search) absent(ctx context.Context) error {
+	owner := ownerOf(s.req.Original.User.ID)
+	me, err := s.adapter.currentUser(ctx, s.req)
+	if err != nil {
+		return err
+	}
+	if owner != 0 && owner != me.ID && !me.seesAll() {
+		return errors.New("the credentials are not the owner's, from whom alone nothing of this is hidden")
+	}
+	_, err = s.adapter.person(ctx, s.req, s.person)
+	return err
 }
 
 // errTooLarge says that a page did not fit into an answer and the next one asked
