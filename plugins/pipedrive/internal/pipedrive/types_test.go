@@ -1,0 +1,300 @@
+package pipedrive
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
+	"github.com/patchbay-crm/patchbay/sdk/sdktest"
+)
+
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	types := func(pairs ...string) (out []activityType) {
+		for i := 0; i < len(pairs); i += 2 {
+			out = append(out, activityType{pairs[i], pairs[i+1], true})
+		}
+		return out
+	}
+	for name, test := range map[string]struct {
+		types  []activityType
+		wanted string
+		want   string
+	}{
+		"by key":                  {types("call", "Call", "sms", "Kurznachricht"), "", "sms"},
+		"by name":                 {types("call", "Call", "k17", "SMS"), "", "k17"},
+		"word of a name":          {types("call", "Call", "out", "Outgoing SMS (text)"), "", "out"},
+		"key with a number":       {types("sms_1", "Nachricht"), "", "sms_1"},
+		"key run together":        {types("smsmessage", "x"), "", "smsmessage"},
+		"number run together":     {types("k", "SMS2"), "", "k"},
+		"MMS":                     {types("mms", "MMS"), "", "mms"},
+		"first of several":        {types("a", "SMS in", "b", "SMS out"), "", "a"},
+		"text message":            {types("call", "Call", "text_message", "x"), "", "text_message"},
+		"text messages":           {types("k", "Text Messages"), "", "k"},
+		"Text":                    {types("k", "Text"), "", "k"},
+		"texting":                 {types("k", "Texting"), "", "k"},
+		"SMS before text":         {types("k", "Text message", "s", "SMS"), "", "s"},
+		"text of something":       {types("k", "Text the lawyer", "contexts", "Contexts"), "", ""},
+		"sms inside a word":       {types("mechanisms", "Organisms"), "", ""},
+		"none":                    {types("call", "Call", "task", "Task"), "", ""},
+		"no types":                {nil, "", ""},
+		"wanted":                  {types("call", "Call", "sms", "SMS"), "call", "call"},
+		"wanted by name":          {types("call", "Call me", "sms", "SMS"), "Call me", ""},
+		"wanted in another case":  {types("call", "Call", "sms", "SMS"), "CALL", ""},
+		"wanted and not there":    {types("call", "Call", "sms", "SMS"), "text", ""},
+		"letters of other tongue": {types("k", "СМС", "l", "SMS-сообщение"), "", "l"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := choose(test.types, test.wanted); got != test.want {
+				t.Errorf("chose %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestNoType: the refusal says what to do and what there is.
+func TestNoType(t *testing.T) {
+	t.Parallel()
+	many := make([]string, 30)
+	for i := range many {
+		many[i] = fmt.Sprintf(`{"name":"Type","key_string":"type_%d","active_flag":true}`, i)
+	}
+	for name, test := range map[string]struct {
+		types, setting string
+		says           []string
+		not            string
+	}{
+		"none for messages": {
+			`{"key_string":"call","name":"Call","active_flag":true},{"key_string":"sms","name":"SMS","active_flag":false}`, "",
+			[]string{"no active activity type for text messages", "add one named SMS", "setting activityType", "active are: call"}, "sms,",
+		},
+		"setting unknown":  {smsType, "whatsapp", []string{"setting activityType names no active activity type", "active are: sms"}, "whatsapp"},
+		"setting inactive": {`{"key_string":"fax","name":"Fax","active_flag":false},` + smsType, "fax", []string{"active are: sms"}, "fax,"},
+		"no types":         {``, "", []string{"no active type at all"}, ""},
+		"many":             {strings.Join(many, ","), "", []string{"type_0, type_1", "type_19, and 10 more"}, "type_20"},
+		"odd keys":         {`{"key_string":"a\u0000b\u202ec","name":"x","active_flag":true},{"key_string":"` + strings.Repeat("k", 200) + `","name":"x","active_flag":true}`, "", []string{"active are: abc, kkkk", "k…"}, strings.Repeat("k", 61)},
+		"keys that are not": {
+			`{"key_string":"","name":"SMS","active_flag":true},{"key_string":"` + strings.Repeat("k", 256) + `","name":"SMS","active_flag":true}`, "",
+			[]string{"no active type at all"}, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			crm := newSite(t, map[string][]answer{routeTypes: ok(`{"success":true,"data":[` + test.types + `]}`)})
+			req := request()
+			req.Settings = sdk.Values{"activityType": sdk.TextValue(test.setting)}
+			_, err := newAdapter(t, crm.url).AddMessageLog(t.Context(), req)
+			if fault.CodeOf(err) != fault.CRMRejected || fault.ClassOf(err) != fault.Permanent {
+				t.Fatalf("got %v", err)
+			}
+			for _, piece := range test.says {
+				if !strings.Contains(fault.MessageOf(err), piece) {
+					t.Errorf("%q does not say %q", fault.MessageOf(err), piece)
+				}
+			}
+			if test.not != "" && strings.Contains(fault.MessageOf(err), test.not) {
+				t.Errorf("%q says %q", fault.MessageOf(err), test.not)
+			}
+			if n := crm.times(routeTypes); n != 1 || crm.times(routeCreate) != 0 {
+				t.Errorf("asked for the types %d times, sent %d", n, crm.times(routeCreate))
+			}
+		})
+	}
+}
+
+// age makes what is remembered of all accounts older.
+func age(a *Adapter, by time.Duration) {
+	a.types.mu.Lock()
+	defer a.types.mu.Unlock()
+	for of, k := range a.types.known {
+		k.at = k.at.Add(-by)
+		a.types.known[of] = k
+	}
+}
+
+func mustLog(t *testing.T, a *Adapter, req *sdk.AddMessageLogRequest) {
+	t.Helper()
+	if _, err := a.AddMessageLog(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTypesAreAskedForOnce for each account, until they are ten minutes old.
+func TestTypesAreAskedForOnce(t *testing.T) {
+	t.Parallel()
+	crm := newSite(t, nil)
+	a := newAdapter(t, crm.url)
+	expect := func(step string, want int) {
+		t.Helper()
+		if n := crm.times(routeTypes); n != want {
+			t.Fatalf("%s: asked %d times, want %d", step, n, want)
+		}
+	}
+	for range 3 {
+		mustLog(t, a, request())
+	}
+	expect("one account", 1)
+	upper := request()
+	asUser(`{"id":42,"hostname":"ACME.pipedrive.com."}`)(upper)
+	mustLog(t, a, upper)
+	expect("the account written otherwise", 1)
+	other := request()
+	asUser(`{"id":42,"hostname":"other.pipedrive.com"}`)(other)
+	mustLog(t, a, other)
+	expect("another account", 2)
+	tenant := request()
+	tenant.Tenant = "globex"
+	mustLog(t, a, tenant)
+	expect("another tenant", 3)
+	for range 2 {
+		nameless := request()
+		asUser(`{"id":42}`)(nameless)
+		mustLog(t, a, nameless)
+	}
+	expect("an account that only the credentials know, twice", 5)
+	age(a, typesFor-time.Second)
+	mustLog(t, a, request())
+	expect("nearly ten minutes later", 5)
+	age(a, time.Second)
+	mustLog(t, a, request())
+	expect("ten minutes later", 6)
+}
+
+// TestTypesOfOneAccountStayThere: the same key_string of another account is not
+// taken for this one's.
+func TestTypesOfOneAccountStayThere(t *testing.T) {
+	t.Parallel()
+	mine, theirs := `{"success":true,"data":[{"name":"SMS","key_string":"mine","active_flag":true}]}`, `{"success":true,"data":[{"name":"SMS","key_string":"theirs","active_flag":true}]}`
+	crm := newSite(t, map[string][]answer{routeTypes: ok(mine, theirs)})
+	a := newAdapter(t, crm.url)
+	other := request()
+	asUser(`{"id":42,"hostname":"other.pipedrive.com"}`)(other)
+	for _, req := range []*sdk.AddMessageLogRequest{request(), other, request(), other} {
+		mustLog(t, a, req)
+	}
+	for i, want := range []string{"mine", "theirs", "mine", "theirs"} {
+		if got := crm.bodies[i]["type"]; got != want {
+			t.Errorf("activity %d has the type %v, want %s", i, got, want)
+		}
+	}
+}
+
+// TestRefusedTypeIsForgotten: after a refusal the types are asked for again; after
+// a fault that says nothing of the activity they are not.
+func TestRefusedTypeIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status, want int
+	}{"refused": {400, 2}, "limited": {429, 1}, "unknown": {500, 1}, "unauthorized": {401, 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			crm := newSite(t, map[string][]answer{routeCreate: {{test.status, `{}`, nil}, ok(createdAs12)[0]}})
+			a := newAdapter(t, crm.url)
+			if _, err := a.AddMessageLog(t.Context(), request()); err == nil {
+				t.Fatal("no fault")
+			}
+			mustLog(t, a, request())
+			if n := crm.times(routeTypes); n != test.want {
+				t.Errorf("asked %d times, want %d", n, test.want)
+			}
+		})
+	}
+}
+
+// TestMissingTypeIsLookedForAgain once a minute, not with every message.
+func TestMissingTypeIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	none := `{"success":true,"data":[{"name":"Call","key_string":"call","active_flag":true}]}`
+	crm := newSite(t, map[string][]answer{routeTypes: ok(none, callAndSMS)})
+	a := newAdapter(t, crm.url)
+	for range 3 {
+		if _, err := a.AddMessageLog(t.Context(), request()); fault.CodeOf(err) != fault.CRMRejected {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if n := crm.times(routeTypes); n != 1 {
+		t.Fatalf("asked %d times", n)
+	}
+	age(a, recheckAfter)
+	mustLog(t, a, request())
+	if n := crm.times(routeTypes); n != 2 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
+// TestFailureIsNotRemembered: what could not be read is asked for again.
+func TestFailureIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	crm := newSite(t, map[string][]answer{routeTypes: {{503, ``, nil}, ok(callAndSMS)[0]}})
+	a := newAdapter(t, crm.url)
+	if _, err := a.AddMessageLog(t.Context(), request()); fault.CodeOf(err) != fault.CRMUnavailable {
+		t.Fatalf("got %v", err)
+	}
+	mustLog(t, a, request())
+}
+
+func TestTypeCache(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, sms := newTypeCache(), []activityType{{"sms", "SMS", true}}
+		of := func(i int) account { return account{"acme", fmt.Sprintf("c%d.pipedrive.com", i)} }
+		for i := range maxAccounts + 10 {
+			c.put(of(i), sms)
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(c.known); n != maxAccounts {
+			t.Errorf("%d accounts are remembered", n)
+		}
+		if _, ok := c.get(of(9), typesFor); ok {
+			t.Error("one of the oldest is still known")
+		}
+		if _, ok := c.get(of(10), typesFor); !ok {
+			t.Error("one too many was forgotten")
+		}
+		last := of(maxAccounts + 9)
+		c.put(last, sms) // known already: nobody has to go
+		if _, ok := c.get(of(10), typesFor); !ok {
+			t.Error("an account was forgotten for one that was known")
+		}
+		time.Sleep(typesFor - time.Millisecond)
+		if types, ok := c.get(last, typesFor); !ok || len(types) != 1 {
+			t.Error("forgotten too early")
+		}
+		time.Sleep(time.Millisecond)
+		if _, ok := c.get(last, typesFor); ok {
+			t.Error("remembered too long")
+		}
+		c.drop(of(500))
+		c.put(account{tenant: "acme"}, sms)
+		if len(c.known) != maxAccounts-1 {
+			t.Errorf("%d accounts are remembered", len(c.known))
+		}
+	})
+}
+
+// TestManyCallsAtOnce share an adapter; every one gets its own account's type.
+func TestManyCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	crm := newSite(t, nil)
+	a := newAdapter(t, crm.url)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			req := request(sdktest.Message(int64(i+1), "Hello"))
+			asUser(fmt.Sprintf(`{"id":42,"hostname":"c%d.pipedrive.com"}`, i%4))(req)
+			if _, err := a.AddMessageLog(t.Context(), req); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := crm.times(routeCreate); n != 64 {
+		t.Errorf("%d activities", n)
+	}
+}
