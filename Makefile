@@ -11,7 +11,7 @@ KEEP     ?=
 # What is built runs anywhere: no cgo, no paths of this machine.
 export CGO_ENABLED ?= 0
 BUILD    = $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
-ADAPTERS = examplecrm faulty
+ADAPTERS = examplecrm pipedrive faulty
 LINT     = .tools/bin/golangci-lint
 
 # say prints what is being done.
@@ -34,8 +34,9 @@ help:
 build:
 	$(call say,'1/4 host: dist/bin/patchbay')
 	@$(BUILD) -o dist/bin/patchbay ./host/cmd/patchbay
-	$(call say,'2/4 example CRM: dist/bin/examplecrm-server')
+	$(call say,'2/4 CRMs to try them with: dist/bin/examplecrm-server dist/bin/pipedrive-fake')
 	@$(BUILD) -o dist/bin/examplecrm-server ./plugins/examplecrm/server/cmd/examplecrm-server
+	@$(BUILD) -o dist/bin/pipedrive-fake ./plugins/pipedrive/internal/pipedrivetest/cmd/pipedrive-fake
 	$(call say,'3/4 adapters: $(ADAPTERS)')
 	@for name in $(ADAPTERS); do $(BUILD) -o dist/tmp/$$name ./plugins/$$name || exit 1; done
 	$(call say,'4/4 packages: dist/adapters')
@@ -43,7 +44,7 @@ build:
 		$(GO) run ./host/catalog/internal/packtool -out dist/adapters -manifest manifests/$$name.json -binary dist/tmp/$$name || exit 1; \
 	done
 
-## demo: show the whole of it with the example CRM; KEEP=1 leaves it running
+## demo: show the whole of it with two small CRMs; KEEP=1 leaves it running
 demo: build
 	@dist/bin/patchbay demo $(if $(KEEP),--keep)
 

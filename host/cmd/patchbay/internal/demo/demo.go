@@ -1,5 +1,5 @@
 // Package demo shows the whole of Patchbay in half a minute: it starts the example
-// CRM and a host as processes of their own, logs messages with the same commands
+// CRM, a fake of Pipedrive and a host as processes of their own, logs messages with the same commands
 // that a user types, breaks things on purpose, and at the end holds the ledger
 // against the CRM, entry by entry. Every step is a check; the first that fails
 // ends the demonstration with an error.
@@ -31,9 +31,15 @@ func Runner(executable string) func(ctx context.Context, out io.Writer, keep boo
 }
 
 func run(ctx context.Context, executable string, out io.Writer, keep bool) (err error) {
-	d := &demo{out: out, patchbay: executable, server: filepath.Join(filepath.Dir(executable), "examplecrm-server")}
-	if _, err := os.Stat(d.server); err != nil {
-		return fmt.Errorf("find the example CRM beside %s: %w; build both with: make build", executable, err)
+	beside := filepath.Dir(executable)
+	d := &demo{
+		out: out, patchbay: executable,
+		server: filepath.Join(beside, "examplecrm-server"), fake: filepath.Join(beside, "pipedrive-fake"),
+	}
+	for _, crm := range []string{d.server, d.fake} {
+		if _, err := os.Stat(crm); err != nil {
+			return fmt.Errorf("find the CRMs beside %s: %w; build all with: make build", executable, err)
+		}
 	}
 	if d.dir, err = os.MkdirTemp("", "patchbay-demo-"); err != nil {
 		return fmt.Errorf("make a directory for the demonstration: %w", err)
@@ -66,11 +72,12 @@ func (d *demo) show(ctx context.Context) error {
 		title string
 		run   func(ctx context.Context) error
 	}{
-		{"Start a CRM and a host", d.start},
+		{"Start two CRMs and a host", d.start},
 		{"Create a tenant and enable the adapter for it", d.enable},
 		{"Log one message: a text sent to Ada Lovelace", d.one},
 		{"Log a conversation of three messages as one record", d.group},
 		{"Send the first message again: same log ID, no second record", d.again},
+		{"Log the first message into another CRM, through an adapter of its own", d.pipedrive},
 		{"Disable the adapter: the next call is refused, nothing reaches the CRM", d.disable},
 		{"Kill the adapter process: the next call is served by a new one", d.kill},
 		{"Hold the ledger against the CRM, entry by entry", d.compare},
@@ -98,6 +105,7 @@ func (d *demo) where(keep bool) {
 	}
 	d.sayf(":\n")
 	d.sayf("   the CRM's page     %s\n", d.crmURL)
+	d.sayf("   Pipedrive's fake   %s\n", d.pipeURL)
 	d.sayf("   the ledger         patchbay message list --tenant %s --server %s --token @%s\n", tenantID, d.hostURL, d.tokenFile())
 	d.sayf("                      %s/v1/tenants/%s/message-logs\n", d.hostURL, tenantID)
 	d.sayf("   the API            %s/openapi.json\n", d.hostURL)

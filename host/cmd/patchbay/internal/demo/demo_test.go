@@ -127,3 +127,24 @@ func TestTheComparisonCanFail(t *testing.T) {
 		}
 	}
 }
+
+// TestTheActivityIsLookedAt spoils one thing of an activity at a time.
+func TestTheActivityIsLookedAt(t *testing.T) {
+	t.Parallel()
+	sound := activity{ID: 1, Note: "<p>Flight information</p>", DealID: pipedriveDeal, PersonID: 7, Done: true}
+	if err := sound.differs("1"); err != nil {
+		t.Fatalf("a sound activity: %v", err)
+	}
+	for name, spoil := range map[string]func(*activity){
+		"id":     func(a *activity) { a.ID = 2 },
+		"person": func(a *activity) { a.PersonID = 8 },
+		"deal":   func(a *activity) { a.DealID = 0 },
+		"open":   func(a *activity) { a.Done = false },
+		"text":   func(a *activity) { a.Note = "" },
+	} {
+		spoiled := sound
+		if spoil(&spoiled); spoiled.differs("1") == nil {
+			t.Errorf("%s: no difference found", name)
+		}
+	}
+}

@@ -28,11 +28,14 @@ type demo struct {
 	out      io.Writer
 	patchbay string // the executable of the host and of its commands
 	server   string // the executable of the CRM
+	fake     string // the executable of the fake of Pipedrive
 	dir      string
 
 	crmToken string
 	crm      *process
 	crmURL   string
+	pipe     *process // the fake of Pipedrive
+	pipeURL  string
 	host     *process
 	hostURL  string
 	hostLog  *os.File
@@ -43,16 +46,16 @@ type demo struct {
 func (d *demo) tokenFile() string { return filepath.Join(d.dir, "data", "admin.token") }
 func (d *demo) logFile() string   { return filepath.Join(d.dir, "host.log") }
 
-// end ends the host, then the CRM.
+// end ends the host, then the CRMs.
 func (d *demo) end() error {
-	err := errors.Join(d.host.end(), d.crm.end())
+	err := errors.Join(d.host.end(), d.crm.end(), d.pipe.end())
 	if d.hostLog != nil {
 		err = errors.Join(err, d.hostLog.Close())
 	}
 	return err
 }
 
-// start starts the CRM and the host, and gives the CRM a contact.
+// start starts the CRMs and the host, and gives the first CRM a contact.
 func (d *demo) start(ctx context.Context) (err error) {
 	if err := d.files(); err != nil {
 		return err
@@ -66,6 +69,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 	d.okf("CRM at %s (pid %d)", d.crmURL, d.crm.cmd.Process.Pid)
 	contact := map[string]string{"name": "Ada Lovelace", "phoneNumber": "+16505553204"}
 	if err := d.askCRM(ctx, http.MethodPut, "/contacts/"+contactID+"?type="+contactType, contact, nil); err != nil {
+		return err
+	}
+	if err := d.startPipedrive(ctx); err != nil {
 		return err
 	}
 	return d.startHost(ctx)
@@ -110,11 +116,16 @@ adapters:
     allowPrivate: ["127.0.0.1"]
     limits: {callTimeout: 2s}
     reconcile: {applyWithin: 1s, searchLag: 1s}
+  pipedrive:
+    env: {PIPEDRIVE_BASE_URL: %q}
+    allowPrivate: ["127.0.0.1"]
+    limits: {callTimeout: 2s}
+    reconcile: {applyWithin: 1s, searchLag: 1s}
 `
 
 func (d *demo) startHost(ctx context.Context) (err error) {
 	adapters := filepath.Join(filepath.Dir(filepath.Dir(d.patchbay)), "adapters")
-	config := fmt.Sprintf(configuration, filepath.Join(d.dir, "data"), adapters, d.crmURL)
+	config := fmt.Sprintf(configuration, filepath.Join(d.dir, "data"), adapters, d.crmURL, d.pipeURL)
 	file := filepath.Join(d.dir, "patchbay.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
@@ -203,11 +214,16 @@ func (d *demo) decode(ctx context.Context, into any, args ...string) error {
 
 // askCRM sends a request to the CRM itself.
 func (d *demo) askCRM(ctx context.Context, method, path string, body, into any) error {
+	return d.ask(ctx, method, d.crmURL+path, body, into)
+}
+
+// ask sends a request to a CRM.
+func (d *demo) ask(ctx context.Context, method, url string, body, into any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("ask the CRM: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, d.crmURL+path, bytes.NewReader(data))
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(data))
 	if err != nil {
 		return fmt.Errorf("ask the CRM: %w", err)
 	}
@@ -219,7 +235,7 @@ func (d *demo) askCRM(ctx context.Context, method, path string, body, into any) 
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("ask the CRM: %s %s answered %s", method, path, resp.Status)
+		return fmt.Errorf("ask the CRM: %s %s answered %s", method, url, resp.Status)
 	}
 	if into == nil {
 		return nil

@@ -265,7 +265,7 @@ type entry struct {
 func (d *demo) compare(ctx context.Context) error {
 	const want = 3 // one message, one group, one after the crash
 	var ledger struct{ Items []entry }
-	if err := d.decode(ctx, &ledger, "message", "list", "--tenant", tenantID); err != nil {
+	if err := d.decode(ctx, &ledger, "message", "list", "--tenant", tenantID, "--adapter", adapterName); err != nil {
 		return err
 	}
 	records, err := d.records(ctx)
