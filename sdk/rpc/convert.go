@@ -53,7 +53,7 @@ func requestToProto(r *sdk.AddMessageLogRequest) (*adapterv1.AddMessageLogReques
 // text.
 func checkTexts(r *adapterv1.AddMessageLogRequest) error {
 	u, c := r.GetUser(), r.GetContactInfo()
-	texts := []struct{ name, text string }{
+	for _, t := range [...]struct{ name, text string }{
 		{"tenant", r.GetTenant()},
 		{"idempotencyKey", r.GetIdempotencyKey()},
 		{"authHeader", r.GetAuthHeader()},
@@ -66,18 +66,23 @@ func checkTexts(r *adapterv1.AddMessageLogRequest) error {
 		{"contactInfo.type", c.GetType()},
 		{"contactInfo.phoneNumber", c.GetPhoneNumber()},
 		{"contactInfo.name", c.GetName()},
+	} {
+		if !utf8.ValidString(t.text) {
+			return notText(t.name)
+		}
 	}
 	for _, m := range r.GetMessages() {
-		texts = append(texts, struct{ name, text string }{"message id", m.GetId()},
-			struct{ name, text string }{"conversationId", m.GetConversationId()})
-	}
-	for _, t := range texts {
-		if !utf8.ValidString(t.text) {
-			return fmt.Errorf("%s is not UTF-8 text", t.name)
+		switch {
+		case !utf8.ValidString(m.GetId()):
+			return notText("message id")
+		case !utf8.ValidString(m.GetConversationId()):
+			return notText("conversationId")
 		}
 	}
 	return nil
 }
+
+func notText(field string) error { return fmt.Errorf("%s is not UTF-8 text", field) }
 
 // requestFromProto reads a request from the wire.
 func requestFromProto(p *adapterv1.AddMessageLogRequest) (*sdk.AddMessageLogRequest, error) {
