@@ -80,8 +80,10 @@ func TestScripts(t *testing.T) {
 			host := &fakeHost{dir: env.WorkDir, used: map[int]bool{}}
 			server := httptest.NewServer(host)
 			env.Defer(server.Close)
-			env.Vars = append(env.Vars, "PATCHBAY_SERVER="+server.URL, "PATCHBAY_TENANT=acme", "TZ=UTC", "NOBODY=http://127.0.0.1:1")
-			return nil
+			checkout, err := filepath.Abs("../../../../..")
+			env.Vars = append(env.Vars, "PATCHBAY_SERVER="+server.URL, "PATCHBAY_TENANT=acme", "TZ=UTC",
+				"NOBODY=http://127.0.0.1:1", "CHECKOUT="+checkout)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -18,7 +18,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
 	"github.com/patchbay-crm/patchbay/host/manifest"
@@ -76,7 +75,7 @@ func Write(m Module) (w Written, err error) {
 	if err := m.validate(); err != nil {
 		return Written{}, err
 	}
-	goMod, goSum, err := m.requirements()
+	goMod, goSum, err := Requirements(m.Path, m.SDKVersion, m.Checkout)
 	if err != nil {
 		return Written{}, err
 	}
@@ -171,73 +170,4 @@ func put(name string, data []byte) error {
 		return err
 	}
 	return os.WriteFile(name, data, 0o644)
-}
-
-// requirements returns the module's go.mod and, when it is known, its go.sum.
-func (m Module) requirements() (goMod, goSum []byte, err error) {
-	var out modfile.File
-	if err := out.AddModuleStmt(m.Path); err != nil {
-		return nil, nil, fmt.Errorf("write go.mod: %w", err)
-	}
-	if m.Checkout == "" {
-		if err := out.AddGoStmt(leastGo); err != nil {
-			return nil, nil, fmt.Errorf("write go.mod: %w", err)
-		}
-		out.AddNewRequire(SDKModule, m.SDKVersion, false)
-		out.Cleanup()
-		goMod, err = out.Format()
-		return goMod, nil, err
-	}
-	checkout, err := filepath.Abs(m.Checkout)
-	if err != nil {
-		return nil, nil, fmt.Errorf("find the checkout: %w", err)
-	}
-	sdk, err := readModule(checkout)
-	if err != nil {
-		return nil, nil, err
-	}
-	if goSum, err = os.ReadFile(filepath.Join(checkout, "go.sum")); err != nil {
-		return nil, nil, fmt.Errorf("read the checkout: %w", err)
-	}
-	if err := out.AddGoStmt(sdk.Go.Version); err != nil {
-		return nil, nil, fmt.Errorf("write go.mod: %w", err)
-	}
-	if err := out.AddReplace(SDKModule, "", checkout, ""); err != nil {
-		return nil, nil, fmt.Errorf("write go.mod: %w", err)
-	}
-	requires := []*modfile.Require{{Mod: module.Version{Path: SDKModule, Version: unpublished}}}
-	for _, r := range sdk.Require {
-		if PulledIn[r.Mod.Path] != "" {
-			requires = append(requires, &modfile.Require{Mod: r.Mod, Indirect: true})
-		}
-	}
-	out.SetRequireSeparateIndirect(requires)
-	out.SortBlocks()
-	out.Cleanup()
-	goMod, err = out.Format()
-	return goMod, goSum, err
-}
-
-const (
-	// leastGo is the version of the language that the SDK needs.
-	leastGo = "1.26.0"
-	// unpublished stands for the version of a module that a folder replaces.
-	unpublished = "v0.0.0"
-)
-
-// readModule reads the go.mod of a checkout of this module's repository.
-func readModule(checkout string) (*modfile.File, error) {
-	name := filepath.Join(checkout, "go.mod")
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("read the checkout: %w", err)
-	}
-	f, err := modfile.ParseLax(name, data, nil)
-	if err != nil {
-		return nil, fmt.Errorf("read the checkout: %w", err)
-	}
-	if f.Module == nil || f.Module.Mod.Path != SDKModule || f.Go == nil {
-		return nil, fmt.Errorf("%s is no checkout of %s", checkout, SDKModule)
-	}
-	return f, nil
 }

@@ -17,19 +17,19 @@ import (
 // Adapter logs messages as notes of Acme. One Adapter serves all calls of the
 // process, many at once, and all tenants: what belongs to a call, its credentials
 // above all, comes with the request and is kept nowhere.
-type Adapter struct {
-	crm *crmhttp.Client
-	// broken is why the adapter cannot serve; nil when it can.
-	broken error
-}
+type Adapter struct{ crm *crmhttp.Client }
 
-// New returns the adapter as its environment configures it: ACME_BASE_URL and
-// what the host says of egress. It makes no request.
-func New() *Adapter {
+// New returns the adapter as its environment configures it: ACME_BASE_URL, and
+// what the host says of egress. It makes no request. A faulty configuration gives
+// an adapter that reports the fault as its health.
+func New() sdk.Adapter {
 	config := crmhttp.FromEnv("ACME")
 	config.ErrorMessage = errorMessage
 	crm, err := crmhttp.New(config)
-	return &Adapter{crm: crm, broken: err}
+	if err != nil {
+		return misconfigured{err}
+	}
+	return &Adapter{crm}
 }
 
 // note is what the CRM takes.
@@ -45,9 +45,6 @@ type note struct {
 // AddMessageLog makes one note of the request's message, or of its group of
 // messages.
 func (a *Adapter) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	if a.broken != nil {
-		return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: "the adapter is misconfigured", Err: a.broken}
-	}
 	in := note{
 		ContactID:  req.ContactInfo.ID.String(),
 		Title:      render.Subject(req),
@@ -77,9 +74,6 @@ const maxPages = 20
 // whose outcome is not known. "Not found" makes the host send again, so it is
 // answered only when the CRM has shown every page; all else is "cannot tell".
 func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
-	if a.broken != nil {
-		return sdk.CannotTell(0), nil
-	}
 	asOf := time.Now() // before the search: it says nothing about what is stored later
 	var ids []string
 	for cursor, page := "", 0; page < maxPages; page++ {
@@ -130,9 +124,6 @@ func (a *Adapter) search(ctx context.Context, req *sdk.FindMessageLogRequest, cu
 // CheckHealth says whether this process can serve. It does not ask the CRM: a CRM
 // that is down makes single calls fail, and another process would not help.
 func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
-	if a.broken != nil {
-		return sdk.NotServing(a.broken.Error()), nil
-	}
 	return sdk.Serving(), nil
 }
 
@@ -145,4 +136,17 @@ func errorMessage(_ int, body []byte) string {
 		return ""
 	}
 	return answer.Error
+}
+
+// misconfigured stands in for the adapter when its configuration is faulty.
+type misconfigured struct{ reason error }
+
+// AddMessageLog refuses: nothing was sent, and nothing will be.
+func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: "the adapter is misconfigured: " + m.reason.Error()}
+}
+
+// CheckHealth says what is wrong.
+func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
+	return sdk.NotServing(m.reason.Error()), nil
 }

@@ -20,9 +20,9 @@ func startCRM(t *testing.T) (*fakecrm.CRM, *Adapter) {
 	t.Cleanup(server.Close)
 	t.Setenv("ACME_BASE_URL", server.URL)
 	t.Setenv("PATCHBAY_ALLOW_PRIVATE", "127.0.0.1")
-	a := New()
-	if a.broken != nil {
-		t.Fatal(a.broken)
+	a, ok := New().(*Adapter)
+	if !ok {
+		t.Fatalf("New returned a %T", New())
 	}
 	t.Cleanup(a.crm.Close)
 	return crm, a
@@ -108,7 +108,7 @@ func TestFind(t *testing.T) {
 func TestMisconfigured(t *testing.T) {
 	t.Setenv("ACME_BASE_URL", "no URL")
 	a := New()
-	health, err := a.CheckHealth(t.Context(), &sdk.CheckHealthRequest{})
+	health, err := a.(sdk.HealthChecker).CheckHealth(t.Context(), &sdk.CheckHealthRequest{})
 	if err != nil || health.Serving || health.Message == "" {
 		t.Errorf("got %+v %v, want not serving and the reason", health, err)
 	}

@@ -50,7 +50,8 @@ func (c *CRM) FailNext(statuses ...int) {
 	c.fail = append(c.fail, statuses...)
 }
 
-// ServeHTTP answers POST /notes and GET /notes?externalId=...&cursor=...
+// ServeHTTP answers POST /notes and GET /notes?externalId=...&cursor=..., without
+// externalId with all notes.
 func (c *CRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +100,7 @@ func (c *CRM) create(w http.ResponseWriter, r *http.Request, status int) {
 // pageSize is small, so that tests turn pages.
 const pageSize = 2
 
-// list answers with one page of the notes of a key.
+// list answers with one page of the notes of a key, of all notes without one.
 func (c *CRM) list(w http.ResponseWriter, externalID, cursor string) {
 	first, err := strconv.Atoi("0" + cursor)
 	if err != nil || first > len(c.notes) {
@@ -108,7 +109,7 @@ func (c *CRM) list(w http.ResponseWriter, externalID, cursor string) {
 	}
 	found, next := []Note{}, ""
 	for i, n := range c.notes[first:] {
-		if n.ExternalID != externalID {
+		if externalID != "" && n.ExternalID != externalID {
 			continue
 		}
 		if len(found) == pageSize {

@@ -1,10 +1,15 @@
 // Command fakecrm runs the fake CRM, for trying the adapter out:
 //
 //	go run ./cmd/fakecrm 127.0.0.1:9090 crm-secret
+//
+// It prints its address once it can be reached.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -13,11 +18,20 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: fakecrm ADDRESS TOKEN")
-		os.Exit(2)
-	}
-	server := &http.Server{Addr: os.Args[1], Handler: fakecrm.New(os.Args[2]), ReadHeaderTimeout: 10 * time.Second}
-	fmt.Fprintln(os.Stderr, server.ListenAndServe())
+	fmt.Fprintln(os.Stderr, run(os.Args[1:]))
 	os.Exit(1)
+}
+
+// run serves until the process ends, or returns why it cannot.
+func run(args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: fakecrm ADDRESS TOKEN")
+	}
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "http://"+listener.Addr().String())
+	server := &http.Server{Handler: fakecrm.New(args[1]), ReadHeaderTimeout: 10 * time.Second}
+	return server.Serve(listener)
 }
