@@ -3,10 +3,12 @@ package doctest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +17,89 @@ import (
 	"github.com/patchbay-crm/patchbay/host/config"
 	"github.com/patchbay-crm/patchbay/host/manifest"
 )
+
+// TestEveryBlockIsHeld wants every block of every document to be run, made or
+// compared by something.
+func TestEveryBlockIsHeld(t *testing.T) {
+	t.Parallel()
+	for _, d := range documents(t) {
+		for _, b := range d.blocks(t) {
+			if err := held(t, b); err != nil {
+				t.Errorf("%s: %s", b.at(), err)
+			}
+		}
+	}
+}
+
+// held says why nothing holds the block.
+func held(t *testing.T, b block) error {
+	t.Helper()
+	how, what, _ := strings.Cut(b.marker, ": ")
+	switch {
+	case how == "run by":
+		return runBy(t, what, b.doc.name)
+	case b.kind == "sh":
+		return typable(t, b)
+	case b.kind == "yaml", b.kind == "json" && (how == "copy of" || isManifest(b.text())):
+		return nil // TestExamples, TestCopies
+	case b.kind == "go" && how == "code from":
+		return nil // TestCode
+	case b.kind == "text" && (how == "output of" || how == "drawing of" || how == "map"):
+		return nil // TestOutput, TestDrawings, TestMap
+	}
+	return fmt.Errorf("nothing holds this block of %q under the comment %q; doc.go lists what can", b.kind, b.marker)
+}
+
+// runBy wants a test of that name in a file that names the document.
+func runBy(t *testing.T, test, doc string) error {
+	t.Helper()
+	for _, file := range sources(t).tests[test] {
+		if strings.Contains(read(t, file), path.Base(doc)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no test %s names %s", test, doc)
+}
+
+// typable wants a block of shell to be run, or to be made of nothing but commands
+// that are looked up.
+func typable(t *testing.T, b block) error {
+	t.Helper()
+	if b.doc.name == "README.md" && b.section == byHand {
+		return nil // TestByHand
+	}
+	for _, words := range typed(b.text()) {
+		switch words[0] {
+		case "make", "go", "#": // TestMakeTargets, TestGoCommands
+		default:
+			if !exists(words[0]) {
+				return fmt.Errorf("nothing runs %s", strings.Join(words, " "))
+			}
+		}
+	}
+	return nil
+}
+
+func TestBlocksThatNothingHolds(t *testing.T) {
+	t.Parallel()
+	for name, b := range map[string]block{
+		"no language":      {},
+		"another language": {kind: "ruby"},
+		"unmarked text":    {kind: "text"},
+		"unmarked code":    {kind: "go"},
+		"another command":  {kind: "sh", doc: &document{name: "x.md", lines: []string{"make help", "rm -r /"}}, to: 2},
+		"JSON of nobody":   {kind: "json", doc: &document{lines: []string{"{}"}}, to: 1},
+		"no such test":     {kind: "sh", marker: "run by: TestThatIsNot"},
+		"another's test":   {kind: "sh", marker: "run by: TestDelivery"},
+	} {
+		if b.doc == nil {
+			b.doc = &document{name: "nowhere.md"}
+		}
+		if held(t, b) == nil {
+			t.Errorf("%s counts as held", name)
+		}
+	}
+}
 
 // wantBlock holds a block against the text that it should have.
 func wantBlock(t *testing.T, b block, want string) {
@@ -26,7 +111,7 @@ func wantBlock(t *testing.T, b block, want string) {
 		b.doc.replace(t, b.from, b.to, strings.Split(want, "\n"))
 		return
 	}
-	t.Errorf("%s:%d: the block %q is\n%s\nbut should be\n%s", b.doc.name, b.from, b.marker, b.text(), want)
+	t.Errorf("%s: the block %q is\n%s\nbut should be\n%s", b.at(), b.marker, b.text(), want)
 }
 
 // marked returns the blocks of all documents whose markers begin so, with the
@@ -143,8 +228,8 @@ func TestExamples(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, b := range d.blocks(t) {
 			kinds[b.kind]++
-			if err := example(t, b); err != nil {
-				t.Errorf("%s:%d: %s", d.name, b.from, err)
+			if err := readAs(t, b); err != nil {
+				t.Errorf("%s: %s", b.at(), err)
 			}
 		}
 	}
@@ -155,7 +240,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-func example(t *testing.T, b block) error {
+func readAs(t *testing.T, b block) error {
 	t.Helper()
 	switch b.kind {
 	case "json":
@@ -163,7 +248,7 @@ func example(t *testing.T, b block) error {
 		if err := json.Unmarshal([]byte(b.text()), &members); err != nil {
 			return err
 		}
-		if members["schemaVersion"] != nil {
+		if isManifest(b.text()) {
 			_, err := manifest.Parse([]byte(b.text()))
 			return err
 		}
@@ -172,11 +257,16 @@ func example(t *testing.T, b block) error {
 		must(t, os.WriteFile(file, []byte(b.text()), 0o600))
 		_, warnings, err := config.Load(config.Sources{File: file})
 		if err == nil && len(warnings) > 0 {
-			t.Errorf("%s:%d: %q", b.doc.name, b.from, warnings)
+			t.Errorf("%s: %q", b.at(), warnings)
 		}
 		return err
 	}
 	return nil
+}
+
+func isManifest(text string) bool {
+	var members map[string]json.RawMessage
+	return json.Unmarshal([]byte(text), &members) == nil && members["schemaVersion"] != nil
 }
 
 func TestBadExamplesAreFound(t *testing.T) {
@@ -187,7 +277,7 @@ func TestBadExamplesAreFound(t *testing.T) {
 		"yaml":     {kind: "yaml", doc: &document{lines: []string{`listn: x`}}},
 	} {
 		b.to = 1
-		if example(t, b) == nil {
+		if readAs(t, b) == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}

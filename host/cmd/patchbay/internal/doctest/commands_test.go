@@ -29,45 +29,25 @@ func TestMakeTargets(t *testing.T) {
 			t.Errorf("make help does not list %s", target)
 		}
 	}
-	found := 0
-	for _, d := range documents(t) {
-		for _, words := range d.typedIn(t) {
-			if words[0] != "make" {
-				continue
-			}
-			for _, word := range words[1:] {
-				found++
-				variable, _, set := strings.Cut(word, "=")
-				switch {
-				case set && !strings.Contains(makefile, "$("+variable+")"):
-					t.Errorf("%s: the Makefile has no variable %s", d.name, variable)
-				case !set && !slices.Contains(targets, word):
-					t.Errorf("%s: the Makefile has no target %s (%q)", d.name, word, words)
-				}
+	for _, c := range commandsOf(t, "make") {
+		for _, word := range c.words[1:] {
+			variable, _, set := strings.Cut(word, "=")
+			switch {
+			case set && !strings.Contains(makefile, "$("+variable+")"):
+				t.Errorf("%s: the Makefile has no variable %s", c.where, variable)
+			case !set && !slices.Contains(targets, word):
+				t.Errorf("%s: the Makefile has no target %s (%s)", c.where, word, c)
 			}
 		}
-	}
-	if found == 0 {
-		t.Error("no document names a target: this test reads them wrongly")
 	}
 }
 
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	found := 0
-	for _, d := range documents(t) {
-		for _, words := range d.typedIn(t) {
-			if words[0] != "patchbay" {
-				continue
-			}
-			found++
-			if err := understands(t, words[1:]); err != nil {
-				t.Errorf("%s: patchbay %s: %s", d.name, strings.Join(words[1:], " "), err)
-			}
+	for _, c := range commandsOf(t, "patchbay") {
+		if err := understands(t, c.words[1:]); err != nil {
+			t.Errorf("%s: %s: %s", c.where, c, err)
 		}
-	}
-	if found < 20 {
-		t.Errorf("only %d commands found: this test reads them wrongly", found)
 	}
 }
 
@@ -83,17 +63,101 @@ func TestCommandsThatAreNone(t *testing.T) {
 	}
 }
 
-// helpOf returns what the command line says to these words.
-func helpOf(t *testing.T, args ...string) string {
+var (
+	inText   = regexp.MustCompile(`\bpatchbay ((?:serve|doctor|tenant|adapter|message|version|demo|help)\b[^"\n;,:()]*)`)
+	example  = regexp.MustCompile(`(?m)^  .*\bpatchbay .*(\\\n.*)*$`)
+	helpLine = regexp.MustCompile(`(?m)^  ([a-z][a-z-]*) +[A-Z]`)
+)
+
+// TestCommandsInTexts looks up the commands that errors and remedies name, and
+// those in the examples of every command's help.
+func TestCommandsInTexts(t *testing.T) {
+	t.Parallel()
+	found := 0
+	lookUp := func(where, text string) {
+		for _, words := range typed(text) {
+			if words[0] != "patchbay" {
+				continue
+			}
+			found++
+			if err := understands(t, words[1:]); err != nil {
+				t.Errorf("%s says %q: %s", where, text, err)
+			}
+		}
+	}
+	for _, text := range sources(t).texts {
+		for _, m := range inText.FindAllString(example.ReplaceAllString(text, ""), -1) {
+			lookUp("the code", m)
+		}
+	}
+	for _, path := range allCommands(t, nil) {
+		for _, m := range example.FindAllString(examples(helpOf(t, append(path, "--help")...)), -1) {
+			lookUp("the help of patchbay "+strings.Join(path, " "), m)
+		}
+	}
+	if found < 60 {
+		t.Errorf("only %d commands found: this test reads them wrongly", found)
+	}
+}
+
+// allCommands returns the words of every command at and below path.
+func allCommands(t *testing.T, path []string) [][]string {
+	t.Helper()
+	out := [][]string{path}
+	for _, m := range helpLine.FindAllStringSubmatch(helpOf(t, append(path, "--help")...), -1) {
+		deeper := append(slices.Clone(path), m[1])
+		if found, _ := leads(t, deeper); len(found) == len(deeper) {
+			out = append(out, allCommands(t, deeper)...)
+		}
+	}
+	return out
+}
+
+// examples returns the lines of a help text below "Examples:".
+func examples(help string) string {
+	_, rest, _ := strings.Cut(help, "Examples:\n")
+	lines, _, _ := strings.Cut(rest, "\n\n")
+	return lines
+}
+
+// runs returns the exit code of a command line and all that it prints. It is for
+// lines that ask for help, or are wrong: there is no host.
+func runs(t *testing.T, args ...string) (code int, printed string) {
 	t.Helper()
 	var out bytes.Buffer
 	env := cli.Environment{In: strings.NewReader(""), Out: &out, Err: &out}
-	cli.Main(t.Context(), env, cli.Actions{}, args)
-	return out.String()
+	code = cli.Main(t.Context(), env, cli.Actions{}, args)
+	return code, out.String()
+}
+
+// helpOf returns the help of a command, or of a topic.
+func helpOf(t *testing.T, args ...string) string {
+	t.Helper()
+	_, text := runs(t, args...)
+	return text
+}
+
+// leads returns the longest beginning of the words that is a command, and its
+// help.
+func leads(t *testing.T, words []string) (command []string, help string) {
+	t.Helper()
+	help = helpOf(t, "--help")
+	for _, word := range words {
+		if strings.HasPrefix(word, "-") {
+			break
+		}
+		deeper := append(slices.Clone(command), word)
+		text := helpOf(t, append(deeper, "--help")...)
+		if !regexp.MustCompile(`(?m)^  patchbay ` + regexp.QuoteMeta(strings.Join(deeper, " ")) + `( |$)`).MatchString(usage(text)) {
+			break
+		}
+		command, help = deeper, text
+	}
+	return command, help
 }
 
 // understands reports what is wrong with a line for patchbay: the command has to
-// be there, and every flag has to be one of its own.
+// be there, and to take every flag with its value.
 func understands(t *testing.T, words []string) error {
 	t.Helper()
 	if len(words) > 0 && words[0] == "help" {
@@ -102,26 +166,12 @@ func understands(t *testing.T, words []string) error {
 		}
 		return nil
 	}
-	command, help := "patchbay", helpOf(t, "--help")
-	for _, word := range words {
-		if strings.HasPrefix(word, "-") {
-			continue
-		}
-		deeper := command + " " + word
-		text := helpOf(t, append(strings.Fields(deeper)[1:], "--help")...)
-		if !regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(deeper) + `( |$)`).MatchString(usage(text)) {
-			if strings.Contains(usage(help), "[command]") {
-				return fmt.Errorf("%s has no command %s", command, word)
-			}
-			break
-		}
-		command, help = deeper, text
+	command, help := leads(t, words)
+	if rest := words[len(command):]; len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && strings.Contains(usage(help), "[command]") {
+		return fmt.Errorf("patchbay %s has no command %s", strings.Join(command, " "), rest[0])
 	}
-	for _, word := range words {
-		flag, _, _ := strings.Cut(word, "=")
-		if strings.HasPrefix(flag, "-") && !regexp.MustCompile(`(?m)^ +(-\w, )?`+flag+`\b|^ +`+flag+`, `).MatchString(help) {
-			return fmt.Errorf("%s has no flag %s", command, flag)
-		}
+	if exit, said := runs(t, append(slices.Clone(words), "--help")...); exit != cli.ExitOK {
+		return fmt.Errorf("exit code %d: %s", exit, said)
 	}
 	return nil
 }
@@ -131,31 +181,6 @@ func usage(help string) string {
 	_, rest, _ := strings.Cut(help, "Usage:\n")
 	lines, _, _ := strings.Cut(rest, "\n\n")
 	return lines
-}
-
-// TestGoCommands looks up the packages that commands for go name.
-func TestGoCommands(t *testing.T) {
-	t.Parallel()
-	found := 0
-	for _, d := range documents(t) {
-		for _, words := range d.typedIn(t) {
-			if words[0] != "go" {
-				continue
-			}
-			for _, word := range words[1:] {
-				if !strings.HasPrefix(word, "./") {
-					continue
-				}
-				found++
-				if !exists(strings.TrimSuffix(word, "/...")) {
-					t.Errorf("%s: there is no package %s", d.name, word)
-				}
-			}
-		}
-	}
-	if found == 0 {
-		t.Error("no document names a package: this test reads them wrongly")
-	}
 }
 
 // TestExitCodes holds the table of exit codes against what the command line says

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -18,6 +20,9 @@ func open(t *testing.T, name string) *document {
 	t.Helper()
 	return &document{name, strings.Split(read(t, name), "\n")}
 }
+
+// at names a line of the document, which is counted from 0 here and from 1 there.
+func (d *document) at(line int) string { return d.name + ":" + strconv.Itoa(line+1) }
 
 // documents returns every Markdown file of the repository.
 func documents(t *testing.T) []*document {
@@ -44,6 +49,9 @@ type block struct {
 	marker   string // the comment above it, as "output of: patchbay demo"
 	from, to int    // doc.lines[from:to] are its lines
 }
+
+// at names the line of its fence.
+func (b block) at() string { return b.doc.at(b.from - 1) }
 
 func (b block) text() string { return strings.Join(b.doc.lines[b.from:b.to], "\n") }
 
@@ -77,6 +85,39 @@ func (d *document) blocks(t *testing.T) []block {
 	}
 	if inside != nil {
 		t.Fatalf("%s:%d: the block has no end", d.name, inside.from)
+	}
+	return out
+}
+
+// prose returns the lines of the document without its blocks.
+func (d *document) prose(t *testing.T) []string {
+	t.Helper()
+	lines := slices.Clone(d.lines)
+	for _, b := range d.blocks(t) {
+		clear(lines[b.from-1 : b.to+1])
+	}
+	return lines
+}
+
+// span is what stands between backquotes, outside of blocks.
+type span struct {
+	doc  *document
+	line int
+	text string
+}
+
+func (s span) at() string { return s.doc.at(s.line) }
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// spans returns the code spans of the document.
+func (d *document) spans(t *testing.T) []span {
+	t.Helper()
+	var out []span
+	for n, line := range d.prose(t) {
+		for _, m := range codeSpan.FindAllStringSubmatch(line, -1) {
+			out = append(out, span{d, n, strings.ReplaceAll(m[1], `\|`, "|")})
+		}
 	}
 	return out
 }

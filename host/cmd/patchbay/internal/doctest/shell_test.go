@@ -96,48 +96,54 @@ func TestTyped(t *testing.T) {
 	}
 }
 
-var codeSpan = regexp.MustCompile("`([^`\n]+)`")
+// shown is a command that a document shows.
+type shown struct {
+	where string   // as "README.md:12"
+	words []string // its words; at least one
+}
 
-// spans returns what stands between backquotes, outside of blocks.
-func (d *document) spans(t *testing.T) []string {
+func (s shown) String() string { return strings.Join(s.words, " ") }
+
+// typedIn returns every command that the document shows, in blocks of shell and
+// of output, and in code spans.
+func (d *document) typedIn(t *testing.T) []shown {
 	t.Helper()
-	var out []string
-	for _, m := range codeSpan.FindAllStringSubmatch(d.prose(t), -1) {
-		out = append(out, strings.ReplaceAll(m[1], `\|`, "|"))
+	var out []shown
+	add := func(line int, text string) {
+		for _, words := range typed(text) {
+			out = append(out, shown{d.at(line), words})
+		}
+	}
+	for _, b := range d.blocks(t) {
+		if b.kind == "sh" {
+			add(b.from, b.text())
+			continue
+		}
+		for n := b.from; n < b.to; n++ {
+			if line := strings.TrimSpace(d.lines[n]); strings.HasPrefix(line, "$ ") {
+				add(n, line)
+			}
+		}
+	}
+	for _, s := range d.spans(t) {
+		add(s.line, s.text)
 	}
 	return out
 }
 
-// prose returns the text of the document without its blocks.
-func (d *document) prose(t *testing.T) string {
+// commandsOf returns the commands of all documents that run that program.
+func commandsOf(t *testing.T, program string) []shown {
 	t.Helper()
-	lines := slices.Clone(d.lines)
-	for _, b := range d.blocks(t) {
-		for n := b.from; n < b.to; n++ {
-			lines[n] = ""
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-// typedIn returns every command that the document shows, in blocks of shell and
-// of output, and in code spans.
-func (d *document) typedIn(t *testing.T) [][]string {
-	t.Helper()
-	var out [][]string
-	for _, b := range d.blocks(t) {
-		if b.kind == "sh" {
-			out = append(out, typed(b.text())...)
-			continue
-		}
-		for _, line := range d.lines[b.from:b.to] {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "$ ") {
-				out = append(out, typed(line)...)
+	var out []shown
+	for _, d := range documents(t) {
+		for _, c := range d.typedIn(t) {
+			if c.words[0] == program {
+				out = append(out, c)
 			}
 		}
 	}
-	for _, span := range d.spans(t) {
-		out = append(out, typed(span)...)
+	if len(out) == 0 {
+		t.Fatalf("no document shows a command of %s: this test reads them wrongly", program)
 	}
 	return out
 }
