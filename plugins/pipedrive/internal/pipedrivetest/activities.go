@@ -24,7 +24,7 @@ func (f *Fake) createActivity(c *call) (func() reply, *reply) {
 			return refuse(v2, http.StatusInsufficientStorage, "ERR_INTERNAL", err.Error())
 		}
 		f.tally.applied.Add(1)
-		return reply{f.cfg.CreatedStatus, success{Success: true, Data: show(a, false)}}
+		return reply{f.cfg.CreatedStatus, success{Success: true, Data: onWire(a, false)}}
 	}, nil
 }
 
@@ -42,7 +42,7 @@ func (f *Fake) readActivity(c *call) (func() reply, *reply) {
 		if a == nil {
 			return notFound("Activity")
 		}
-		return done(show(a, attendees))
+		return done(onWire(a, attendees))
 	}, nil
 }
 
@@ -67,7 +67,7 @@ func (f *Fake) changeActivity(c *call) (func() reply, *reply) {
 		if a == nil {
 			return notFound("Activity")
 		}
-		return done(show(a, false))
+		return done(onWire(a, false))
 	}, nil
 }
 

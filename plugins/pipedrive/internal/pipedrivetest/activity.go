@@ -2,110 +2,60 @@ package pipedrivetest
 
 import "time"
 
-// Activity is one stored record, and the JSON that the API gives of it. It does
-// not change once stored; a change stores another. See
-// https://developers.pipedrive.com/docs/api/v1/Activities.
+// Activity is one stored record. It does not change once stored; a change of it
+// stores another.
 type Activity struct {
 	// ID counts up from 1.
-	ID            int64  `json:"id"`
-	Subject       string `json:"subject"`
-	Type          string `json:"type"` // a key_string
-	OwnerID       int64  `json:"owner_id"`
-	CreatorUserID int64  `json:"creator_user_id"`
-	IsDeleted     bool   `json:"is_deleted"`
-	// AddTime and UpdateTime have whole seconds only, as everywhere in the API.
-	AddTime    time.Time `json:"add_time"`
-	UpdateTime time.Time `json:"update_time"`
+	ID            int64
+	Subject       string
+	Type          string // a key_string
+	OwnerID       int64
+	CreatorUserID int64
+	IsDeleted     bool
+	// AddTime, UpdateTime and DoneTime have whole seconds only, as everywhere in the
+	// API. DoneTime is zero when the activity is not done.
+	AddTime, UpdateTime, DoneTime time.Time
 
-	DealID   int64     `json:"-"` // 0: none; null in JSON
-	LeadID   string    `json:"-"`
-	PersonID int64     `json:"-"` // of the primary participant
-	OrgID    int64     `json:"-"`
-	DueDate  string    `json:"due_date"`
-	DueTime  string    `json:"-"` // HH:MM:SS, UTC
-	Duration string    `json:"-"`
-	Busy     bool      `json:"busy"`
-	Done     bool      `json:"done"`
-	DoneTime time.Time `json:"-"`
-	Location *Location `json:"location"`
-	Priority int64     `json:"-"`
+	DealID   int64  // 0: none
+	LeadID   string // empty: none
+	PersonID int64  // of the primary participant; 0: none
+	OrgID    int64  // 0: none
 
-	Participants      []Participant `json:"participants"`
-	Attendees         []Attendee    `json:"-"` // given only when asked for
-	PublicDescription string        `json:"public_description"`
-	Note              string        `json:"note"`
+	DueDate           string // YYYY-MM-DD
+	DueTime, Duration string // HH:MM:SS, empty: none; DueTime is in UTC
+	Busy, Done        bool
+	Location          *Location
+	Priority          int64 // 0: none
+	Participants      []Participant
+	Attendees         []Attendee
+	PublicDescription string
+	Note              string // HTML
 
-	made    time.Time // when it was stored; lists see it from then on, with their lag
-	markers []string  // the client's references in the note
+	// Markers are the client's references in the note: see Config.Marker.
+	Markers []string
+
+	made time.Time // when it was stored; lists see it from then on, with their lag
 }
 
 // Participant is a person who takes part in an activity.
 type Participant struct {
-	PersonID int64 `json:"person_id"`
-	Primary  bool  `json:"primary"`
+	PersonID int64
+	Primary  bool
 }
 
 // Attendee is somebody who is invited to an activity.
 type Attendee struct {
-	Email       string `json:"email"`
-	Name        string `json:"name,omitempty"`
-	Status      string `json:"status,omitempty"`
-	IsOrganizer bool   `json:"is_organizer"`
-	PersonID    int64  `json:"person_id,omitzero"`
-	UserID      int64  `json:"user_id,omitzero"`
+	Email, Name, Status string
+	IsOrganizer         bool
+	PersonID, UserID    int64 // 0: none
 }
 
 // Location is where an activity takes place.
 type Location struct {
-	Value           string `json:"value"`
-	Country         string `json:"country,omitempty"`
-	AdminAreaLevel1 string `json:"admin_area_level_1,omitempty"`
-	AdminAreaLevel2 string `json:"admin_area_level_2,omitempty"`
-	Locality        string `json:"locality,omitempty"`
-	Sublocality     string `json:"sublocality,omitempty"`
-	Route           string `json:"route,omitempty"`
-	StreetNumber    string `json:"street_number,omitempty"`
-	Subpremise      string `json:"subpremise,omitempty"`
-	PostalCode      string `json:"postal_code,omitempty"`
-}
-
-// shown is an activity as the API writes it, with null for what is not set.
-type shown struct {
-	Activity
-	DealID    *int64     `json:"deal_id"`
-	LeadID    *string    `json:"lead_id"`
-	PersonID  *int64     `json:"person_id"`
-	OrgID     *int64     `json:"org_id"`
-	ProjectID *int64     `json:"project_id"`
-	DueTime   *string    `json:"due_time"`
-	Duration  *string    `json:"duration"`
-	DoneTime  *time.Time `json:"marked_as_done_time"`
-	Priority  *int64     `json:"priority"`
-	Attendees []Attendee `json:"attendees,omitzero"`
-}
-
-// show returns what the API gives of an activity.
-func show(a *Activity, attendees bool) shown {
-	s := shown{
-		Activity: *a, DealID: orNull(a.DealID), LeadID: orNull(a.LeadID), PersonID: orNull(a.PersonID), OrgID: orNull(a.OrgID),
-		DueTime: orNull(a.DueTime), Duration: orNull(a.Duration), DoneTime: orNull(a.DoneTime), Priority: orNull(a.Priority),
-	}
-	if s.Participants == nil {
-		s.Participants = []Participant{}
-	}
-	if attendees {
-		s.Attendees = append([]Attendee{}, a.Attendees...)
-	}
-	return s
-}
-
-// orNull returns nil for the zero value, which JSON writes as null.
-func orNull[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
+	Value, Country                    string
+	AdminAreaLevel1, AdminAreaLevel2  string
+	Locality, Sublocality, PostalCode string
+	Route, StreetNumber, Subpremise   string
 }
 
 // size is roughly how much memory the activity takes.
@@ -113,7 +63,7 @@ func (a *Activity) size() int64 {
 	const fixed = 768 // structs, index entries
 	n := fixed + len(a.Subject) + len(a.Note) + len(a.PublicDescription) + 32*len(a.Participants)
 	for _, t := range a.Attendees {
-		n += 96 + len(t.Email) + len(t.Name)
+		n += 96 + len(t.Email) + len(t.Name) + len(t.Status)
 	}
 	return int64(n)
 }

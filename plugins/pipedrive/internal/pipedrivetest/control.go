@@ -58,7 +58,7 @@ func (f *Fake) Counts() Counts {
 	markers := make(map[string]int)
 	for _, a := range f.records.list(0, func(a *Activity) bool { return !a.IsDeleted }) {
 		c.Activities++
-		for _, m := range a.markers {
+		for _, m := range a.Markers {
 			markers[m]++
 		}
 	}
@@ -118,12 +118,12 @@ func (f *Fake) listAll(w http.ResponseWriter, r *http.Request) {
 		next = &list[limit-1].ID
 	}
 	type judged struct {
-		shown
+		wireActivity
 		Markers []string `json:"markers"`
 	}
 	items := make([]judged, len(list))
 	for i, a := range list {
-		items[i] = judged{show(a, true), a.markers}
+		items[i] = judged{onWire(a, true), a.Markers}
 	}
 	reply{http.StatusOK, map[string]any{"items": items, "after": next}}.write(w)
 }

@@ -46,7 +46,7 @@
 //
 // The header must be "Authorization: Bearer <token>": none or an unknown token is
 // 401, another form 400, a token without the scope 403 "Scope and URL mismatch".
-// A request body must be application/json (415) and one JSON object. Members that
+// Notes lose comments and active HTML. A request body must be application/json (415) and one JSON object. Members that
 // a client may write are subject, type, owner_id, deal_id, lead_id, org_id,
 // project_id, due_date, due_time, duration, busy, done, location, participants,
 // attendees, public_description, priority and note; every other one is 400, and so

@@ -1,3 +1,4 @@
+//nolint:tagliatelle // the names on the wire are Pipedrive's
 package pipedrivetest
 
 import (

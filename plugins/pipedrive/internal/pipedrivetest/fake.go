@@ -93,8 +93,8 @@ func New(c Config) (*Fake, error) {
 // Handler returns the HTTP face, for httptest.NewServer.
 func (f *Fake) Handler() http.Handler { return f.handler }
 
-// Run serves on the listener until ctx ends, lets running requests finish for a
-// few seconds, and returns nil. It closes the listener, but not the Fake.
+// Run serves on the listener until ctx ends, closes the Fake, lets running
+// requests finish for a few seconds, and returns nil. It closes the listener.
 func (f *Fake) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler: f.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
@@ -107,6 +107,7 @@ func (f *Fake) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve fake of Pipedrive: %w", err)
 	case <-ctx.Done():
 	}
+	f.Close() // lets go of what would hold the server up
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err := srv.Shutdown(grace)
@@ -164,33 +165,42 @@ func (f *Fake) Requests() []Request {
 // beyond the limit of size.
 func (f *Fake) bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case f.slots <- struct{}{}:
-			defer func() { <-f.slots }()
-		default:
-			refuse(v1, http.StatusServiceUnavailable, "", "too many requests at once").write(w)
+		if !f.acquire() {
+			busy.write(w)
 			return
 		}
+		defer f.release()
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// pause waits in real time. It reports false when ctx ended first. A closing fake
-// does not wait any more.
-func (f *Fake) pause(ctx context.Context, d time.Duration) bool {
+// busy is the answer to requests beyond the limit of concurrent ones.
+var busy = refuse(v1, http.StatusServiceUnavailable, "", "too many requests at once")
+
+func (f *Fake) acquire() bool {
+	select {
+	case f.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *Fake) release() { <-f.slots }
+
+// pause waits in real time, whether or not the client is still there: what a
+// client began is finished, as by real CRMs. A closing fake does not wait any
+// more.
+func (f *Fake) pause(d time.Duration) {
 	if d <= 0 {
-		return ctx.Err() == nil
+		return
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-f.closing:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

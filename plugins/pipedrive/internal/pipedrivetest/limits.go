@@ -89,3 +89,8 @@ func (l *limits) headers(h http.Header, used, reset int) {
 
 // seconds rounds up, so that a client that waits so long has waited enough.
 func seconds(d time.Duration) int { return int(math.Ceil(d.Seconds())) }
+
+// headersOf writes the headers of an answer that counts for no token.
+func (l *limits) headersOf(h http.Header) {
+	_ = l.take(h, "", 0) // without a token there is nothing to refuse
+}

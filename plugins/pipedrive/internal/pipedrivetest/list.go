@@ -267,9 +267,9 @@ func (f *Fake) listActivities(c *call) (func() reply, *reply) {
 		seen := f.cfg.Now().Add(-f.switches.lag())
 		found := f.records.list(s.person, func(a *Activity) bool { return !a.made.After(seen) && s.keep(a) })
 		page, next := s.page(found)
-		out := make([]shown, len(page))
+		out := make([]wireActivity, len(page))
 		for i, a := range page {
-			out[i] = show(a, s.attendees)
+			out[i] = onWire(a, s.attendees)
 		}
 		return reply{http.StatusOK, success{Success: true, Data: out, Additional: &additional{next}}}
 	}, nil

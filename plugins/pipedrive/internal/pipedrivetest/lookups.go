@@ -28,40 +28,18 @@ func (f *Fake) readPerson(c *call) (func() reply, *reply) {
 	}, nil
 }
 
-type phone struct {
-	Value   string `json:"value"`
-	Primary bool   `json:"primary"`
-	Label   string `json:"label"`
-}
-
-type shownPerson struct {
-	ID           int64          `json:"id"`
-	Name         string         `json:"name"`
-	OwnerID      int64          `json:"owner_id"`
-	OrgID        *int64         `json:"org_id"`
-	AddTime      time.Time      `json:"add_time"`
-	UpdateTime   time.Time      `json:"update_time"`
-	Emails       []phone        `json:"emails"`
-	Phones       []phone        `json:"phones"`
-	IsDeleted    bool           `json:"is_deleted"`
-	VisibleTo    int            `json:"visible_to"`
-	LabelIDs     []int64        `json:"label_ids"`
-	PictureID    *int64         `json:"picture_id"`
-	CustomFields map[string]any `json:"custom_fields"`
-}
-
 // added is when the seed data were made.
 var added = time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func showPerson(p Person) shownPerson {
-	s := shownPerson{
+func showPerson(p Person) wirePerson {
+	w := wirePerson{
 		ID: p.ID, Name: p.Name, OwnerID: p.OwnerID, OrgID: orNull(p.OrgID), AddTime: added, UpdateTime: added,
-		Emails: []phone{}, Phones: []phone{}, VisibleTo: 7, LabelIDs: []int64{}, CustomFields: map[string]any{},
+		Emails: []wirePhone{}, Phones: []wirePhone{}, VisibleTo: 7, LabelIDs: []int64{}, CustomFields: map[string]any{},
 	}
 	if p.Phone != "" {
-		s.Phones = append(s.Phones, phone{p.Phone, true, "mobile"})
+		w.Phones = append(w.Phones, wirePhone{p.Phone, true, "mobile"})
 	}
-	return s
+	return w
 }
 
 // readMe gives the token's user as version 1 does. See

@@ -1,7 +1,6 @@
 package pipedrivetest
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 
@@ -19,6 +18,10 @@ const blocked = "<!DOCTYPE html><html><head><title>Access denied</title></head>"
 // lets it.
 func (f *Fake) misbehave(rt route, c *call, fault Fault, apply func() reply) {
 	if fault.Do == Late {
+		if !f.acquire() {
+			c.answer(busy)
+			return
+		}
 		f.applyLate(fault, apply)
 		f.answerLate(rt, c, fault)
 		return
@@ -32,7 +35,7 @@ func (f *Fake) misbehave(rt route, c *call, fault Fault, apply func() reply) {
 	}
 	switch fault.Do {
 	case Slow:
-		f.pause(context.WithoutCancel(c.r.Context()), fault.Delay)
+		f.pause(fault.Delay)
 		if !fault.after() {
 			right = apply()
 		}
@@ -52,12 +55,14 @@ func (f *Fake) misbehave(rt route, c *call, fault Fault, apply func() reply) {
 	}
 }
 
-// applyLate does the work later, in a goroutine that Close waits for.
+// applyLate does the work later, in a goroutine that Close waits for and that has
+// a slot of its own.
 func (f *Fake) applyLate(fault Fault, apply func() reply) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tally.pending.Add(1)
 	work := func() {
+		defer f.release()
 		apply()
 		f.tally.late.Add(1)
 		f.tally.pending.Add(-1)
@@ -67,7 +72,7 @@ func (f *Fake) applyLate(fault Fault, apply func() reply) {
 		return
 	}
 	f.late.Go(func() {
-		f.pause(context.Background(), fault.Delay)
+		f.pause(fault.Delay)
 		work()
 	})
 }

@@ -44,7 +44,8 @@ func (r *records) insert(a Activity, at, made time.Time) (*Activity, error) {
 	if a.Done {
 		a.DoneTime = a.AddTime
 	}
-	a.markers = r.find(a.Note)
+	a.Note = sanitize(a.Note)
+	a.Markers = r.find(a.Note)
 	r.all = append(r.all, &a)
 	r.index(&a, 0)
 	return &a, nil
@@ -91,7 +92,8 @@ func (r *records) change(id int64, at time.Time, edit func(*Activity)) *Activity
 	case !old.Done:
 		next.DoneTime = next.UpdateTime
 	}
-	next.markers = r.find(next.Note)
+	next.Note = sanitize(next.Note)
+	next.Markers = r.find(next.Note)
 	r.bytes += next.size() - old.size()
 	r.all[id-1] = &next
 	r.index(&next, old.PersonID)

@@ -1,7 +1,6 @@
 package pipedrivetest
 
 import (
-	"context"
 	"net/http"
 	"time"
 )
@@ -48,6 +47,7 @@ func (f *Fake) routes() http.Handler {
 	mux.HandleFunc("GET /activities/{id}", onlyLoopback(f.activityPage))
 	f.controlRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		f.limits.headersOf(w.Header())
 		refuse(v1, http.StatusNotFound, "", "Unknown method .").write(w)
 	})
 	return mux
@@ -93,8 +93,7 @@ func (f *Fake) work(rt route, c *call) {
 		return
 	}
 	switches, fault := f.switches.strike(rt, c.r.Method)
-	// A write whose client has gone is finished all the same, as real CRMs do.
-	f.pause(context.WithoutCancel(c.r.Context()), switches.Slow)
+	f.pause(switches.Slow)
 	if fault == nil {
 		c.answer(apply())
 		return
