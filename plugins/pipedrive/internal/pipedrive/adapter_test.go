@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -72,10 +73,7 @@ func TestActivity(t *testing.T) {
 			got := crm.created(t)
 			note, _ := got["note"].(string)
 			delete(got, "note")
-			want := map[string]any{}
-			for name, value := range whole {
-				want[name] = value
-			}
+			want := maps.Clone(whole)
 			for name, value := range test.want {
 				if want[name] = value; value == nil {
 					delete(want, name)

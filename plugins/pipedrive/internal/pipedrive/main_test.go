@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -70,9 +71,7 @@ func newSite(t *testing.T, answers map[string][]answer) *site {
 		routeCreate: ok(createdAs12),
 		routeList:   ok(emptyPage),
 	}}
-	for route, a := range answers {
-		s.answers[route] = a
-	}
+	maps.Copy(s.answers, answers)
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
 	s.url = web.URL
@@ -96,9 +95,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body)
 }

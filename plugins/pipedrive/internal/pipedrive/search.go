@@ -215,13 +215,13 @@ func (s *search) ids() []string {
 // quoted, by a message or by somebody who copied it, must not pass for a record;
 // nor may it be overlooked, for somebody may have written below our last line.
 func marked(note, key string) (ends, holds bool) {
+	if !strings.Contains(html.UnescapeString(note), key) {
+		return false, false // as nearly all notes, and long ones too
+	}
 	words := strings.FieldsFunc(plain(note), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_'
 	})
-	if len(words) == 0 {
-		return false, false
-	}
-	return words[len(words)-1] == key, slices.Contains(words, key)
+	return len(words) > 0 && words[len(words)-1] == key, slices.Contains(words, key)
 }
 
 // plain returns the text of an HTML note, with a space for each tag. In a note

@@ -72,7 +72,8 @@ func TestNoType(t *testing.T) {
 	}{
 		"none for messages": {
 			`{"key_string":"call","name":"Call","active_flag":true},{"key_string":"sms","name":"SMS","active_flag":false}`, "",
-			[]string{"no active activity type for text messages", "add one named SMS", "setting activityType", "active are: call"}, "sms,",
+			[]string{"no active activity type for text messages", "add one named SMS", "setting activityType", "active are: call"},
+			"sms,",
 		},
 		"setting unknown":  {smsType, "whatsapp", []string{"setting activityType names no active activity type", "active are: sms"}, "whatsapp"},
 		"setting inactive": {`{"key_string":"fax","name":"Fax","active_flag":false},` + smsType, "fax", []string{"active are: sms"}, "fax,"},
@@ -81,7 +82,8 @@ func TestNoType(t *testing.T) {
 		"odd keys":         {`{"key_string":"a\u0000b\u202ec","name":"x","active_flag":true},{"key_string":"` + strings.Repeat("k", 200) + `","name":"x","active_flag":true}`, "", []string{"active are: abc, kkkk", "k…"}, strings.Repeat("k", 61)},
 		"keys that are not": {
 			`{"key_string":"","name":"SMS","active_flag":true},{"key_string":"` + strings.Repeat("k", 256) + `","name":"SMS","active_flag":true}`, "",
-			[]string{"no active type at all"}, "",
+			[]string{"no active type at all"},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
