@@ -220,3 +220,26 @@ func TestPackNamesEveryFaultOfTheFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestReadPackage(t *testing.T) {
+	t.Parallel()
+	packed, err := Pack(t.Context(), ingredients(t))
+	must(t, err)
+	platform := Config{GOOS: "linux", GOARCH: "amd64"}
+	p, err := ReadPackage(t.Context(), packed.Dir, platform)
+	if err != nil || p.Name != "acme" || p.Version != "1.0.0" || p.Digest != packed.Digest || p.Dir != packed.Dir {
+		t.Errorf("ReadPackage = %+v %v", p, err)
+	}
+	refused := func(dir string, cfg Config, cause string) {
+		t.Helper()
+		_, err := ReadPackage(t.Context(), dir, cfg)
+		if bad, ok := asProblem(err); !ok || bad.Cause != cause || bad.Dir != dir || bad.Remedy == "" {
+			t.Errorf("ReadPackage = %v, want %s", err, cause)
+		}
+	}
+	refused(packed.Dir, Config{GOOS: "linux", GOARCH: "arm64"}, CauseWrongArchitecture)
+	refused(filepath.Dir(packed.Dir), platform, CauseNotInstalled)
+	moved := filepath.Join(filepath.Dir(packed.Dir), "2.0.0")
+	must(t, os.Rename(packed.Dir, moved))
+	refused(moved, platform, CauseInvalidManifest)
+}

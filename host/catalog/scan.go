@@ -143,6 +143,20 @@ func (s *scan) pin(ctx context.Context, name, version, digest string) error {
 	return nil
 }
 
+// ReadPackage reads and checks the package in dir, as Load does with those in its
+// adapters folders, and pins nothing: of cfg, the overrides and the platform count.
+// The error is a *Problem when it is the package's.
+func ReadPackage(ctx context.Context, dir string, cfg Config) (*Package, error) {
+	dir = absolute(dir)
+	name, version := filepath.Base(filepath.Dir(dir)), filepath.Base(dir)
+	p, err := (&scan{cfg: Config{GOOS: cfg.GOOS, GOARCH: cfg.GOARCH, Overrides: cfg.Overrides}.withDefaults()}).read(ctx, dir, name, version)
+	if bad, ok := asProblem(err); ok {
+		bad.Dir, bad.Name, bad.Version = dir, name, version
+		return nil, bad
+	}
+	return p, err
+}
+
 // folders returns the names of the folders in dir, sorted, those that begin with a
 // dot left out: packages are made under such names.
 func folders(dir string, limit int) ([]string, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/cli"
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/demo"
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/doctor"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/trial"
 	"github.com/patchbay-crm/patchbay/host/config"
 )
 
@@ -50,7 +51,7 @@ func run(ctx context.Context) int {
 	return cli.Main(ctx, cli.Environment{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Environ: os.Environ(), Executable: executable, Version: version(), Release: published(),
-	}, cli.Actions{Serve: serve, Doctor: doctor.Run, Demo: demo.Runner(executable)}, os.Args[1:])
+	}, cli.Actions{Serve: serve, Doctor: doctor.Run, TestAdapter: trial.Run, Demo: demo.Runner(executable)}, os.Args[1:])
 }
 
 func serve(ctx context.Context, c *config.Config, warnings []string) error {

@@ -134,18 +134,25 @@ func (p *processes) ensure(key supervisor.Key) error {
 
 // spec says how a package's process is run.
 func (p *processes) spec(pkg *catalog.Package) supervisor.Spec[*instance] {
-	run, own := pkg.Manifest.Run, p.adapters[pkg.Name]
+	spec, limits := LaunchSpec(pkg, p.adapters[pkg.Name]), pkg.Manifest.Run.Limits
+	return supervisor.Spec[*instance]{
+		Launch:       func(ctx context.Context) (*instance, error) { return p.launcher.Launch(ctx, spec) },
+		StartTimeout: limits.StartTimeout, Concurrency: limits.Concurrency,
+	}
+}
+
+// LaunchSpec says how the process of a package is started, for all tenants, with
+// what the operator says about the adapter. It has none of the variables that the
+// manifest does not name.
+func LaunchSpec(pkg *catalog.Package, own config.Adapter) launch.Spec {
+	run := pkg.Manifest.Run
 	env := maps.Clone(map[string]string(own.Env))
 	maps.DeleteFunc(env, func(name, _ string) bool { return !slices.Contains(run.Env, name) })
-	spec := launch.Spec{
+	return launch.Spec{
 		Name: pkg.Name, Version: pkg.Version,
 		ExecutablePath: pkg.ExecutablePath, ExecutableDigest: pkg.ExecutableDigest, Dir: pkg.Dir,
 		Args: run.Args, Env: env, Egress: run.Egress, AllowPrivate: own.AllowPrivate,
 		StartTimeout: run.Limits.StartTimeout, MemoryMiB: run.Limits.MemoryMiB,
-	}
-	return supervisor.Spec[*instance]{
-		Launch:       func(ctx context.Context) (*instance, error) { return p.launcher.Launch(ctx, spec) },
-		StartTimeout: run.Limits.StartTimeout, Concurrency: run.Limits.Concurrency,
 	}
 }
 

@@ -69,7 +69,7 @@ The commands for authors talk to no host. docs/ADAPTERS.md is their guide.`,
 			"An adapter whose processes die again and again before they answer anything is quarantined, and started again after 1, 2, 4 ... 30 minutes. This starts it now."),
 		a.adapterCrashes(),
 	}
-	authors := []*cobra.Command{a.adapterNew(), a.adapterPack()}
+	authors := []*cobra.Command{a.adapterNew(), a.adapterPack(), a.adapterTest()}
 	cmd.AddGroup(&cobra.Group{ID: groupInstalled, Title: "Adapters of a running host:"}, &cobra.Group{ID: groupAuthors, Title: "For authors of adapters:"})
 	for group, subs := range map[string][]*cobra.Command{groupInstalled: installed, groupAuthors: authors} {
 		for _, sub := range subs {

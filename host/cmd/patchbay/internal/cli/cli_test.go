@@ -61,6 +61,14 @@ func fakeActions() Actions {
 			fmt.Fprintf(out, "doctor json=%v ok=%v\n", asJSON, err == nil)
 			return err == nil, nil
 		},
+		TestAdapter: func(_ context.Context, src config.Sources, dir string, out, _ io.Writer, asJSON bool) (bool, error) {
+			c, _, err := config.Load(src)
+			if err != nil {
+				return false, err
+			}
+			fmt.Fprintf(out, "test %s json=%v adapters=%d\n", dir, asJSON, len(c.Adapters))
+			return dir != "bad", nil
+		},
 		Demo: func(_ context.Context, out io.Writer, keep bool) error {
 			fmt.Fprintf(out, "demo keep=%v\n", keep)
 			return nil

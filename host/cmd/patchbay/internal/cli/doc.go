@@ -41,6 +41,10 @@ type Actions struct {
 	// Doctor examines the configuration and the machine. It writes its findings to
 	// out, as JSON when asked, and reports whether the host can run.
 	Doctor func(ctx context.Context, src config.Sources, out io.Writer, asJSON bool) (healthy bool, err error)
+	// TestAdapter starts the packed adapter in dir once, as a host would. It writes
+	// what it found to out, as JSON when asked, and what the adapter logs to errs,
+	// and reports whether a host would send calls to it.
+	TestAdapter func(ctx context.Context, src config.Sources, dir string, out, errs io.Writer, asJSON bool) (serves bool, err error)
 	// Demo runs the demonstration; keep leaves it running until ctx is done.
 	Demo func(ctx context.Context, out io.Writer, keep bool) error
 }
