@@ -37,9 +37,10 @@ func (f *Fake) readActivity(c *call) (func() reply, *reply) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	sees := f.account.sees(c.token)
 	return func() reply {
 		a := f.records.get(id)
-		if a == nil {
+		if a == nil || !sees(a) {
 			return notFound("Activity")
 		}
 		return done(onWire(a, attendees))
@@ -55,7 +56,7 @@ func (f *Fake) changeActivity(c *call) (func() reply, *reply) {
 		return nil, refusal
 	}
 	from := f.records.get(id)
-	if from == nil || from.IsDeleted {
+	if from == nil || from.IsDeleted || !f.account.sees(c.token)(from) {
 		return nil, new(notFound("Activity"))
 	}
 	d, refusal := f.readDraft(c.r, *from)
@@ -124,8 +125,10 @@ func (f *Fake) deleteActivity(c *call) (func() reply, *reply) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	sees := f.account.sees(c.token)
 	return func() reply {
-		if f.records.change(id, f.cfg.Now(), func(a *Activity) { a.IsDeleted = true }) == nil {
+		a := f.records.get(id)
+		if a == nil || !sees(a) || f.records.change(id, f.cfg.Now(), func(a *Activity) { a.IsDeleted = true }) == nil {
 			return notFound("Activity")
 		}
 		return done(struct {

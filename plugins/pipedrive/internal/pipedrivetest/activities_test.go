@@ -2,6 +2,7 @@ package pipedrivetest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"strings"
@@ -110,6 +111,10 @@ func TestChange(t *testing.T) {
 	if len(c.list("?person_id=7").Data) != 0 || len(c.list("?person_id=8").Data) != 1 {
 		t.Error("the activity did not change its person")
 	}
+	c.do("PATCH", "/api/v2/activities/1", `{"participants":[{"person_id":7,"primary":true}]}`).want(t, 200)
+	if len(c.list("?person_id=7").Data) != 1 || len(c.list("?person_id=8").Data) != 0 {
+		t.Error("the activity did not change back to its first person")
+	}
 	all := `{"subject":"b","type":"call","owner_id":1002,"deal_id":null,"lead_id":"adf21080-0e10-11eb-879b-05d71fb426ec","org_id":71,
 		"due_date":"2026-03-04","duration":"00:10:00","busy":true,"location":{"value":"Tallinn"},"attendees":[{"email":"a@b.c"}],
 		"public_description":"p","priority":1,"done":true}`
@@ -197,6 +202,32 @@ func TestLookups(t *testing.T) {
 	types := decode[struct{ Data []record }](t, c.do("GET", "/api/v1/activityTypes", "").want(t, 200)).Data
 	if len(types) != 4 || types[2]["active_flag"] != false || types[3]["key_string"] != "sms" || types[3]["active_flag"] != true {
 		t.Errorf("the types are %v", types)
+	}
+}
+
+func TestWhatUsersSee(t *testing.T) {
+	t.Parallel()
+	c := setup(t, Config{
+		Users:  []User{{ID: 1001, Admin: true}, {ID: 1002, OwnOnly: true}},
+		Tokens: []Token{{Text: "narrow", UserID: 1002}},
+	})
+	narrow := []string{"Authorization", "Bearer narrow"}
+	c.do("POST", "/api/v2/activities", `{"owner_id":1001}`).want(t, 200)
+	c.do("POST", "/api/v2/activities", `{"owner_id":1002}`).want(t, 200)
+	own := decode[listed](t, c.do("GET", "/api/v2/activities", "", narrow...).want(t, 200))
+	if got := fmt.Sprint(own.ids(), c.list("").ids()); got != "[2] [1 2]" {
+		t.Errorf("the lists show %s", got)
+	}
+	for _, method := range []string{"GET", "PATCH", "DELETE"} {
+		c.do(method, "/api/v2/activities/1", `{"subject":"a"}`, narrow...).want(t, 404)
+		c.do(method, "/api/v2/activities/2", `{"subject":"a"}`, narrow...).want(t, 200)
+		c.do(method, "/api/v2/activities/1", `{"subject":"a"}`).want(t, 200)
+	}
+	for token, want := range map[string]bool{secret: true, "narrow": false} {
+		me := c.do("GET", "/v1/users/me", "", "Authorization", "Bearer "+token).want(t, 200).record(t)
+		if access := me["access"].([]any)[0].(record); access["app"] != "sales" || access["admin"] != want {
+			t.Errorf("%v has the access %v", me["id"], access)
+		}
 	}
 }
 

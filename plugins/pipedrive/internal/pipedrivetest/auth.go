@@ -32,7 +32,7 @@ func (ts tokens) check(v version, h http.Header) (Token, *reply) {
 		return Token{}, &r
 	}
 	scheme, text, found := strings.Cut(header, " ")
-	if !found || scheme != "Bearer" || text == "" || len(h.Values("Authorization")) > 1 {
+	if !found || scheme != "Bearer" || len(h.Values("Authorization")) > 1 {
 		r := refuse(v, http.StatusBadRequest, codeBadRequest, "Invalid request: malformed authorization header")
 		return Token{}, &r
 	}

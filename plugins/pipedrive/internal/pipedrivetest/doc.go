@@ -42,7 +42,7 @@
 // limit (100, at most 500) and cursor. Times in answers have whole seconds;
 // updated_since and updated_until with a fraction of a second are refused, as by
 // Pipedrive. A cursor of another order is refused; a cursor stays valid while
-// activities come and go.
+// activities come and go. Users with OwnOnly see their own activities only.
 //
 // The header must be "Authorization: Bearer <token>": none or an unknown token is
 // 401, another form 400, a token without the scope 403 "Scope and URL mismatch".

@@ -67,6 +67,12 @@ func newAccount(c Config) account {
 	}
 }
 
+// sees reports for a token's user which activities are not hidden.
+func (a account) sees(t Token) func(*Activity) bool {
+	user := a.users[t.UserID]
+	return func(act *Activity) bool { return !user.OwnOnly || act.OwnerID == user.ID }
+}
+
 func index[K comparable, V any](list []V, key func(V) K) map[K]V {
 	out := make(map[K]V, len(list))
 	for _, v := range list {

@@ -263,9 +263,10 @@ func (f *Fake) listActivities(c *call) (func() reply, *reply) {
 	if refusal != nil {
 		return nil, refusal
 	}
+	sees := f.account.sees(c.token)
 	return func() reply {
 		seen := f.cfg.Now().Add(-f.switches.lag())
-		found := f.records.list(s.person, func(a *Activity) bool { return !a.made.After(seen) && s.keep(a) })
+		found := f.records.list(s.person, func(a *Activity) bool { return !a.made.After(seen) && sees(a) && s.keep(a) })
 		page, next := s.page(found)
 		out := make([]wireActivity, len(page))
 		for i, a := range page {

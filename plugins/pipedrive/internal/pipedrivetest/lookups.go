@@ -53,6 +53,7 @@ func (f *Fake) readMe(c *call) (func() reply, *reply) {
 		return done(map[string]any{
 			"id": u.ID, "name": u.Name, "default_currency": "EUR", "locale": "en_US", "lang": 1,
 			"email": "user" + strconv.FormatInt(u.ID, 10) + "@" + f.cfg.CompanyDomain + ".example", "phone": nil,
+			"access":    []map[string]any{{"app": "sales", "admin": u.Admin, "permission_set_id": "62cc4d7f-4038-4352-abf3-a8c1c822b631"}},
 			"activated": true, "active_flag": true, "is_deleted": false, "is_you": true, "role_id": 1, "icon_url": nil,
 			"created": stamp(added), "modified": stamp(added), "has_created_company": false,
 			"timezone_name": u.TimezoneName, "timezone_offset": u.TimezoneOffset,

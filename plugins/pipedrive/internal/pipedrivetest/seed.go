@@ -14,6 +14,11 @@ type User struct {
 	TimezoneOffset string
 	// TimezoneName is the user's zone: "Asia/Singapore".
 	TimezoneName string
+	// Admin makes the user an admin of the CRM, as GET /v1/users/me says.
+	Admin bool
+	// OwnOnly hides from the user the activities of other owners, as Pipedrive's
+	// permission sets can.
+	OwnOnly bool
 }
 
 // Organization is a company that persons belong to.
