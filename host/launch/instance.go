@@ -35,6 +35,10 @@ func (i *Instance) Info() sdk.Info { return i.info }
 // Pid is the number of the process.
 func (i *Instance) Pid() int { return i.process.pid }
 
+// Dead is closed as soon as the process has ended and was reaped. Descendants may
+// live a moment longer.
+func (i *Instance) Dead() <-chan struct{} { return i.process.exited }
+
 // Done is closed once the process and its descendants are gone and reaped.
 func (i *Instance) Done() <-chan struct{} { return i.process.done }
 

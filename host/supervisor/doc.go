@@ -29,6 +29,9 @@
 //     their calls have ended or a bound has passed.
 //   - The state changes in one function, set, which logs the change.
 //   - At most one start is under way per Supervisor.
+//   - A process that has died takes no calls from that moment on, and its
+//     successor is on its way, though its report waits until what it wrote was
+//     read and its descendants are gone.
 //   - When Run returns, every process and goroutine that it made is gone.
 //
 // A start counts as bad when its process dies before it has answered one call or

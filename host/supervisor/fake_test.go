@@ -20,9 +20,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // fakeProcess is an Instance that lives as long as the test says.
 type fakeProcess struct {
 	pid  int
+	dead chan struct{}
 	done chan struct{}
 	die  sync.Once
 	exit Exit
+	// lingers is the time between the death and the end of all it left behind.
+	lingers time.Duration
 	// stopTakes is how long a polite stop takes.
 	stopTakes time.Duration
 
@@ -40,6 +43,7 @@ func (p *fakeProcess) feel(health func(ctx context.Context) (Health, error)) {
 }
 
 func (p *fakeProcess) Pid() int              { return p.pid }
+func (p *fakeProcess) Dead() <-chan struct{} { return p.dead }
 func (p *fakeProcess) Done() <-chan struct{} { return p.done }
 func (p *fakeProcess) Exit() Exit            { <-p.done; return p.exit }
 
@@ -71,6 +75,10 @@ func (p *fakeProcess) Stop(ctx context.Context) {
 func (p *fakeProcess) end(exit Exit) {
 	p.die.Do(func() {
 		p.exit = exit
+		close(p.dead)
+		if p.lingers > 0 { // a descendant holds its pipes
+			time.Sleep(p.lingers)
+		}
 		close(p.done)
 	})
 }
@@ -92,7 +100,7 @@ func (l *fakeLauncher) Launch(ctx context.Context) (*fakeProcess, error) {
 	n := l.n
 	l.when = append(l.when, time.Now())
 	l.mu.Unlock()
-	p := &fakeProcess{pid: 1000 + n, done: make(chan struct{})}
+	p := &fakeProcess{pid: 1000 + n, dead: make(chan struct{}), done: make(chan struct{})}
 	if l.start != nil {
 		if err := l.start(ctx, n, p); err != nil {
 			return nil, err

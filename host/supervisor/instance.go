@@ -7,7 +7,11 @@ import (
 
 // Instance is one running process. Its methods may be called concurrently.
 type Instance interface {
-	// Done is closed once the process and its descendants are gone and reaped.
+	// Dead is closed as soon as the process itself has ended, whatever it left
+	// behind: from then on it is of no use to anyone.
+	Dead() <-chan struct{}
+	// Done is closed once the process and its descendants are gone and reaped, and
+	// what they wrote was read.
 	Done() <-chan struct{}
 	// Exit says how the process ended. It may be called once Done is closed.
 	Exit() Exit

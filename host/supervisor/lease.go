@@ -152,7 +152,7 @@ func (s *Supervisor[I]) refusal() error {
 
 // hasPlace reports whether a call could begin now. The caller holds mu.
 func (s *Supervisor[I]) hasPlace() bool {
-	return s.current != nil && !s.sick && len(s.current.leases) < s.spec.Concurrency
+	return s.current != nil && !s.sick && len(s.current.leases) < s.spec.Concurrency && !isClosed(s.current.inst.Dead())
 }
 
 // grant hands out a place in the current process. The caller holds mu and has
@@ -198,7 +198,7 @@ func (s *Supervisor[I]) release(l *Lease[I], answered bool) {
 	case answered:
 		l.p.answered = true
 		s.failures, s.badStarts, s.quarantines = 0, 0, 0
-	case l.requestID != "" && isClosed(l.p.inst.Done()):
+	case l.requestID != "" && isClosed(l.p.inst.Dead()):
 		// Cut off by the death of the process, of which the report is still to come.
 		l.p.lost = append(l.p.lost, l.requestID)
 	}

@@ -14,8 +14,10 @@ type process[I Instance] struct {
 	idle    chan struct{}      // closed when it is retired and its calls have ended
 	cut     chan struct{}      // closed when its drain is cut short
 
-	misses int  // health checks missed in a row; the actor's own
-	isCut  bool // cut is closed; the actor's own
+	// The actor's own.
+	misses   int           // health checks missed in a row
+	isCut    bool          // cut is closed
+	lifetime time.Duration // from the start to the death; set by then
 
 	// Guarded by the Supervisor's mu.
 	leases   map[*Lease[I]]struct{}
@@ -49,8 +51,10 @@ func (s *Supervisor[I]) adopt(ctx context.Context, inst I) *process[I] {
 	}
 	s.procs = append(s.procs, p)
 	s.tasks.Go(func() {
+		<-inst.Dead()
+		s.tell(func(ctx context.Context) { s.died(ctx, p) })
 		<-inst.Done()
-		s.tell(func(ctx context.Context) { s.exited(ctx, p) })
+		s.tell(func(context.Context) { s.exited(p) })
 	})
 	s.tasks.Go(func() { s.watchHealth(watched, p) })
 	return p
@@ -147,7 +151,7 @@ func awaitIdle[I Instance](p *process[I], limit time.Duration) {
 	select {
 	case <-p.idle:
 	case <-p.cut:
-	case <-p.inst.Done():
+	case <-p.inst.Dead():
 	case <-timer.C:
 	}
 }
@@ -177,12 +181,12 @@ func (s *Supervisor[I]) isRetired(p *process[I]) bool {
 // condemn ends p by force, because lease (nil: the host itself) found it hung,
 // and has a replacement started. Calls of others may go on until drain passes.
 func (s *Supervisor[I]) condemn(ctx context.Context, p *process[I], lease *Lease[I], why Cause, drain time.Duration) {
-	known := slices.Contains(s.procs, p) // it may have ended meanwhile
+	known := slices.Contains(s.procs, p) && !isClosed(p.inst.Dead()) // it may have ended meanwhile
 	s.mu.Lock()
 	if _, held := p.leases[lease]; held && lease.requestID != "" {
 		p.lost = append(p.lost, lease.requestID)
 	}
-	current := s.current == p
+	current := known && s.current == p
 	f := failure{cause: why, answered: p.answered, uptime: time.Since(p.started)}
 	if p.retired && p.why == "" {
 		p.why, p.decision = why, "none: the process was ending already"
@@ -202,20 +206,35 @@ func (s *Supervisor[I]) condemn(ctx context.Context, p *process[I], lease *Lease
 	s.mu.Unlock()
 }
 
-// exited takes note of the end of p, and decides what follows when it was not
-// asked for.
-func (s *Supervisor[I]) exited(ctx context.Context, p *process[I]) {
+// died takes p out of service the moment it has ended, and decides what follows
+// when that was not asked for. What it died of is known only when what it wrote
+// was read; that may take as long as a descendant holds its pipes.
+func (s *Supervisor[I]) died(ctx context.Context, p *process[I]) {
 	p.unwatch()
-	s.procs = slices.DeleteFunc(s.procs, func(q *process[I]) bool { return q == p })
-	exit := p.inst.Exit()
 	s.mu.Lock()
+	p.lifetime = time.Since(p.started)
+	if p.retired {
+		s.mu.Unlock()
+		return
+	}
 	if s.current == p {
 		s.current = nil
 	}
+	answered := p.answered
+	s.mu.Unlock()
+	p.decision = s.fail(ctx, failure{cause: Exited, answered: answered, uptime: p.lifetime})
+	s.fell = p
+}
+
+// exited reports the end of p.
+func (s *Supervisor[I]) exited(p *process[I]) {
+	s.procs = slices.DeleteFunc(s.procs, func(q *process[I]) bool { return q == p })
+	exit := p.inst.Exit()
+	s.mu.Lock()
 	if p.retired {
 		s.old--
 	}
-	ids, why, answered, retired, decision := p.requestIDs(), p.why, p.answered, p.retired, p.decision
+	ids, why, retired, decision := p.requestIDs(), p.why, p.retired, p.decision
 	s.mu.Unlock()
 	if retired && why == "" {
 		s.log.Info("adapter process ended", "pid", p.inst.Pid(), "exit_code", exit.Code, "signal", exit.Signal)
@@ -223,12 +242,12 @@ func (s *Supervisor[I]) exited(ctx context.Context, p *process[I]) {
 	}
 	c := s.crash(exit, p.inst.Pid())
 	c.Detail = lastLine(exit)
-	c.UptimeMS, c.RequestIDs = time.Since(p.started).Milliseconds(), ids
+	c.UptimeMS, c.RequestIDs = p.lifetime.Milliseconds(), ids
 	if why != "" && killed(exit) {
 		c.Cause = why // else it ended on its own before the host got to it
 	}
-	if !retired {
-		decision = s.fail(ctx, failure{cause: c.Cause, detail: c.Detail, answered: answered, uptime: time.Since(p.started)})
+	if s.fell == p {
+		s.explain(c.Cause, c.Detail)
 	}
 	c.Decision = decision
 	s.file(c)
@@ -269,4 +288,18 @@ func lastLine(exit Exit) string {
 		return ""
 	}
 	return exit.Stderr[len(exit.Stderr)-1]
+}
+
+// explain puts what the last process died of into the reason for the state that
+// this has led to.
+func (s *Supervisor[I]) explain(cause Cause, detail string) {
+	s.fell = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.why.cause {
+	case Exited:
+		s.why.cause, s.why.detail = cause, detail
+	case CrashLoop:
+		s.why.detail = loop(s.badStarts, cause, detail)
+	}
 }

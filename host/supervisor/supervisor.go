@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type Supervisor[I Instance] struct {
 	procs     []*process[I] // oldest first, the current one included
 	launching bool
 	joined    []chan error // callers of Restart that wait for the start under way
+	fell      *process[I]  // died last, of what is not known yet
 
 	mu          sync.Mutex // guards what follows, and the marked fields of process
 	spec        Spec[I]
@@ -252,7 +254,7 @@ func (s *Supervisor[I]) fail(ctx context.Context, f failure) string {
 		to, wait = Quarantined, doubled(s.cfg.MinProbation, s.quarantines, s.cfg.MaxProbation)
 		s.quarantines++
 		if !f.cause.Permanent() {
-			why = trouble{cause: CrashLoop, detail: fmt.Sprintf("%d starts in a row, the last: %s %s", s.badStarts, f.cause, f.detail)}
+			why = trouble{cause: CrashLoop, detail: loop(s.badStarts, f.cause, f.detail)}
 		}
 	}
 	why.next = time.Now().Add(wait)
@@ -268,6 +270,11 @@ func (s *Supervisor[I]) fail(ctx context.Context, f failure) string {
 		return "quarantined for " + wait.String()
 	}
 	return "restart in " + wait.Round(time.Millisecond).String()
+}
+
+// loop describes a crash loop by its length and its last crash.
+func loop(starts int, cause Cause, detail string) string {
+	return strings.TrimSpace(fmt.Sprintf("%d starts in a row, the last: %s %s", starts, cause, detail))
 }
 
 // shutDown begins the end: no more calls, the process drains and stops.
