@@ -22,9 +22,9 @@ import (
 // The bounds of a search.
 const (
 	// pageSize is the largest page that Pipedrive gives; smallest is one whose
-	// notes fit into an answer however long they are.
+	// notes fit into an answer however long they are, and however they are escaped.
 	pageSize = 500
-	smallest = pageSize / 25
+	smallest = pageSize / 125
 	// maxRequests bounds the pages that one search asks for.
 	maxRequests = 40
 	// clockMargin is how much earlier than the first attempt the search begins.
@@ -124,8 +124,8 @@ func (s *search) absent(ctx context.Context) error {
 // for is smaller.
 var errTooLarge = errors.New("the page is too large")
 
-// listed is an activity as a list shows it. Fields that must be there are kept
-// raw: what is missing must not read as empty.
+// listed is an activity as a list shows it. The note is kept raw: one that is
+// missing must not read as empty.
 type listed struct {
 	ID      int64           `json:"id"`
 	Note    json.RawMessage `json:"note"` // text or null
@@ -150,10 +150,10 @@ func (s *search) page(ctx context.Context, cursor string) (next string, err erro
 			return "", err
 		}
 	}
-	// The last page says that there is no next one. An answer without the word is
-	// not a page: it may be cut short.
+	// The last page says that there is no next one. An answer without the word,
+	// which is no JSON, is not a page: it may be cut short.
 	var after *string
-	if answer.Additional.NextCursor == nil || json.Unmarshal(answer.Additional.NextCursor, &after) != nil {
+	if json.Unmarshal(answer.Additional.NextCursor, &after) != nil {
 		return "", unusable("a page that does not say whether it is the last")
 	}
 	if after == nil {
@@ -185,7 +185,7 @@ func (s *search) query(cursor string) url.Values {
 // look takes note of an activity when it is, or may be, one of those looked for.
 func (s *search) look(item listed) error {
 	var note *string
-	if item.ID <= 0 || item.Note == nil || json.Unmarshal(item.Note, &note) != nil {
+	if item.ID <= 0 || json.Unmarshal(item.Note, &note) != nil {
 		return unusable("a malformed activity in its list")
 	}
 	if note == nil || item.Deleted { // in the bin it is no record any more

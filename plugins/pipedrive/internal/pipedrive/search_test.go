@@ -233,7 +233,7 @@ func TestFindAmongLongNotes(t *testing.T) {
 	t.Parallel()
 	req := request()
 	huge := page("", item(1, strings.Repeat("x", 5<<20)))
-	crm := newSite(t, map[string][]answer{routeList: ok(page("c1"), huge, huge, page("c2", item(12, noteOf(req))), page("", item(13, noteOf(req))))})
+	crm := newSite(t, map[string][]answer{routeList: ok(page("c1"), huge, huge, huge, page("c2", item(12, noteOf(req))), page("", item(13, noteOf(req))))})
 	got := find(t, newAdapter(t, crm.url), req)
 	if got.Verdict != sdk.VerdictFound || !slices.Equal(got.LogIDs, []string{"12", "13"}) || !got.Complete {
 		t.Errorf("got %+v", got)
@@ -243,14 +243,14 @@ func TestFindAmongLongNotes(t *testing.T) {
 		q, _ := url.ParseQuery(query)
 		asked = append(asked, q.Get("limit")+q.Get("cursor"))
 	}
-	if want := []string{"500", "500c1", "100c1", "20c1", "20c2"}; !slices.Equal(asked, want) {
+	if want := []string{"500", "500c1", "100c1", "20c1", "4c1", "4c2"}; !slices.Equal(asked, want) {
 		t.Errorf("asked %v, want %v", asked, want)
 	}
 	always := newSite(t, map[string][]answer{routeList: ok(huge)})
 	if got := find(t, newAdapter(t, always.url), req); got.Verdict != sdk.VerdictCannotTell {
 		t.Errorf("got %+v", got)
 	}
-	if n := always.times(routeList); n != 3 {
+	if n := always.times(routeList); n != 4 {
 		t.Errorf("asked %d times for a page that never fits", n)
 	}
 }
