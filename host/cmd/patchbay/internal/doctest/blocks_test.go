@@ -42,8 +42,8 @@ func held(t *testing.T, b block) error {
 		return typable(t, b)
 	case b.kind == "yaml", b.kind == "json" && (how == "copy of" || isManifest(b.text())):
 		return nil // TestExamples, TestCopies
-	case b.kind == "go" && how == "code from":
-		return nil // TestCode
+	case b.kind == "go":
+		return nil // TestCode, TestPiecesOfCode
 	case b.kind == "text" && (how == "output of" || how == "drawing of" || how == "map"):
 		return nil // TestOutput, TestDrawings, TestMap
 	}
@@ -65,12 +65,14 @@ func runBy(t *testing.T, test, doc string) error {
 // that are looked up.
 func typable(t *testing.T, b block) error {
 	t.Helper()
-	if b.doc.name == "README.md" && b.section == byHand {
-		return nil // TestByHand
+	why, lookedUp := strings.CutPrefix(b.marker, notRun)
+	if !lookedUp && (b.doc.name == "README.md" && b.section == byHand || b.doc.name == guide) {
+		return nil // TestByHand, TestGuide
 	}
 	for _, words := range typed(b.text()) {
-		switch words[0] {
-		case "make", "go", "#": // TestMakeTargets, TestGoCommands
+		switch {
+		case words[0] == "make", words[0] == "go", words[0] == "#": // TestMakeTargets, TestGoCommands
+		case words[0] == "patchbay" && len(why) > 0: // TestCommands
 		default:
 			if !exists(words[0]) {
 				return fmt.Errorf("nothing runs %s", strings.Join(words, " "))
@@ -86,7 +88,6 @@ func TestBlocksThatNothingHolds(t *testing.T) {
 		"no language":      {},
 		"another language": {kind: "ruby"},
 		"unmarked text":    {kind: "text"},
-		"unmarked code":    {kind: "go"},
 		"another command":  {kind: "sh", doc: &document{name: "x.md", lines: []string{"make help", "rm -r /"}}, to: 2},
 		"JSON of nobody":   {kind: "json", doc: &document{lines: []string{"{}"}}, to: 1},
 		"no such test":     {kind: "sh", marker: "run by: TestThatIsNot"},
@@ -157,6 +158,50 @@ func function(t *testing.T, file, name string) string {
 	}
 	t.Fatalf("%s has no function %s", file, name)
 	return ""
+}
+
+// TestPiecesOfCode looks up what unmarked pieces of Go name: statements, or
+// declarations.
+func TestPiecesOfCode(t *testing.T) {
+	t.Parallel()
+	for _, d := range documents(t) {
+		for _, b := range d.blocks(t) {
+			if b.kind != "go" || b.marker != "" {
+				continue
+			}
+			if err := pieceFault(sources(t), b.text()); err != nil {
+				t.Errorf("%s: %s", b.at(), err)
+			}
+		}
+	}
+}
+
+func pieceFault(src *source, text string) error {
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+text+"\n}", parser.SkipObjectResolution)
+	if err != nil {
+		file, err = parser.ParseFile(token.NewFileSet(), "", "package p\n"+text, parser.SkipObjectResolution)
+	}
+	if err != nil {
+		return err
+	}
+	return undeclared(src, file)
+}
+
+func TestPiecesThatAreWrong(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		"client, err := crmhttp.New(config)":              "",
+		"client, err := crmhttp.Nwe(config)":              "Nwe",
+		"config := crmhttp.FromEnv(\"X\")\nconfig.No = 1": "nothing declares No",
+		"func f(t *testing.T) { sdktest.Run(t, nil) }":    "",
+		"func f(t *testing.T) { sdktest.Rnu(t, nil) }":    "Rnu",
+		"if {": "expected",
+	} {
+		err := pieceFault(sources(t), text)
+		if (err == nil) != (says == "") || (err != nil && !strings.Contains(err.Error(), says)) {
+			t.Errorf("%q: %v, want %q", text, err, says)
+		}
+	}
 }
 
 // TestCopies holds copied JSON against its files.

@@ -18,33 +18,36 @@ import (
 // buildLimit bounds the build, which takes long when nothing is cached.
 const buildLimit = 4 * time.Minute
 
-// built is a copy of the repository in which "make build" was run.
+// built is the folder with the copy of the repository.
 var built struct {
 	once sync.Once
 	dir  string // removed in the end
+	copy string // the copy in it
 	err  error
 }
 
-// clone returns the path of built. It is made once.
+// clone returns the path of a copy of the repository in which "make build" was run.
+// It is made once, in a folder of its own: commands may write beside it.
 func clone(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		if built.dir, built.err = os.MkdirTemp("", "patchbay-doctest-"); built.err != nil {
 			return
 		}
+		built.copy = filepath.Join(built.dir, "patchbay")
 		for _, name := range files(t, "") {
-			if built.err = copyFile(filepath.Join(built.dir, name), filepath.Join(root, name)); built.err != nil {
+			if built.err = copyFile(filepath.Join(built.copy, name), filepath.Join(root, name)); built.err != nil {
 				return
 			}
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
 		defer cancel()
-		if out, err := command(ctx, built.dir, "make", "build").CombinedOutput(); err != nil {
+		if out, err := command(ctx, built.copy, "make", "build").CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("make build: %w\n%s", err, out)
 		}
 	})
 	must(t, built.err)
-	return built.dir
+	return built.copy
 }
 
 func copyFile(to, from string) error {

@@ -1,131 +1,40 @@
 package doctest
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	_ "modernc.org/sqlite"
 )
 
-// The section of the README that is run, the bounds of the run, and the ports
-// that the README names.
-const (
-	byHand     = "Try it by hand"
-	byHandTime = 90 * time.Second
-	hostPort   = "8080"
-	crmPort    = "9090"
-)
-
-// preamble comes before the commands of the README: they end everything that
-// they started, and curl says which status it got.
-const preamble = `set -eu
-trap 'kill $(jobs -p) || true; wait' EXIT
-curl() { command curl -w '\nHTTP %%{http_code}\n' "$@"; }
-export PATCHBAY_LISTEN=127.0.0.1:%[1]s PATCHBAY_SERVER=http://127.0.0.1:%[1]s
-`
-
-// session is one run of commands in a shell that is still open.
-type session struct {
-	dir    string   // where it runs
-	host   string   // URL of the host that it started
-	blocks []string // what each block has printed on standard output
-}
+// byHand is the section of the README that is run.
+const byHand = "Try it by hand"
 
 // TestByHand runs the commands of the README from top to bottom, the last block
 // twice, and looks at what they print and leave.
 func TestByHand(t *testing.T) {
 	t.Parallel()
-	var script []string
-	for _, b := range open(t, "README.md").blocks(t) {
-		if b.section == byHand && b.kind == "sh" {
-			script = append(script, b.text())
-		}
-	}
+	script := shellOf(t, "README.md", func(b block) bool { return b.section == byHand })
 	if len(script) != 3 {
 		t.Fatalf("the README has %d blocks of commands under %q; this test knows what 3 print", len(script), byHand)
 	}
-	s := begin(t, append(script, script[2]))
+	s := begin(t, append(script, script[2]), "var")
 	t.Run("prints", s.prints)
 	t.Run("files", s.files)
 	t.Run("backup", s.backup)
 	t.Run("metrics", s.metrics)
-}
-
-// freePort returns a port on which nobody listens now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, listener.Close())
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	must(t, err)
-	return port
-}
-
-// begin runs the blocks in one shell, and leaves it and what it started running
-// until the test ends.
-func begin(t *testing.T, blocks []string) *session {
-	t.Helper()
-	port := freePort(t)
-	s := &session{dir: clone(t), host: "http://127.0.0.1:" + port}
-	const mark = "--- the end of a block ---"
-	script := fmt.Sprintf(preamble, port)
-	ports := strings.NewReplacer(hostPort, port, crmPort, freePort(t))
-	for _, text := range blocks {
-		// Built already.
-		text = strings.Replace(text, "make build\n", "test -d dist\n", 1)
-		script += ports.Replace(text) + "\necho '" + mark + "'\n"
-	}
-	script += "read -r _ || true\n" // until this test has seen enough
-
-	ctx, cancel := context.WithTimeout(context.Background(), byHandTime)
-	cmd := command(ctx, s.dir, "bash", "-c", script)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	must(t, err)
-	stdout, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_, _ = io.Copy(io.Discard, stdout)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the shell: %v", err)
-		}
-		cancel()
-		must(t, os.RemoveAll(filepath.Join(s.dir, "var"))) // for -count
-		if t.Failed() {
-			t.Logf("standard error:\n%s", &stderr)
-		}
-	})
-	lines, printed := bufio.NewScanner(stdout), ""
-	for len(s.blocks) < len(blocks) && lines.Scan() {
-		if lines.Text() == mark {
-			s.blocks = append(s.blocks, printed)
-			printed = ""
-			continue
-		}
-		printed += lines.Text() + "\n"
-	}
-	if len(s.blocks) < len(blocks) {
-		t.Fatalf("block %d of %q ended early; it printed\n%s", len(s.blocks)+1, byHand, printed)
-	}
-	return s
+	t.Run("routes", s.routes)
+	t.Run("pages", s.pages)
+	t.Run("environment", s.environment)
+	t.Run("not enforced", s.notEnforced)
+	t.Run("commands", s.commands) // last: they change what is there
 }
 
 func (s *session) prints(t *testing.T) {
@@ -223,12 +132,7 @@ var (
 
 // metrics holds the table of metrics against what the host shows.
 func (s *session) metrics(t *testing.T) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get(s.host + "/metrics")
-	must(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	must(t, err)
+	_, text := s.get(t, "/metrics")
 	kinds, labels := map[string]string{}, map[string][]string{}
 	for _, m := range metricType.FindAllStringSubmatch(string(text), -1) {
 		kinds[m[1]] = m[2]

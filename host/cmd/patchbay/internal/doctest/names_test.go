@@ -130,6 +130,40 @@ func TestVariables(t *testing.T) {
 	}
 }
 
+// TestReadersOfVariables holds the column "read by" of the other variables against
+// the help of the commands.
+func TestReadersOfVariables(t *testing.T) {
+	t.Parallel()
+	const name = "docs/CONFIGURATION.md"
+	found := 0
+	for _, row := range open(t, name).table(t, "other variables").rows[1:] {
+		variable := strings.Trim(row[0], "`")
+		if !strings.HasPrefix(variable, "PATCHBAY_") {
+			continue
+		}
+		found++
+		var named []string
+		for _, m := range codeSpan.FindAllStringSubmatch(row[1], -1) {
+			named = append(named, m[1])
+		}
+		for _, path := range allCommands(t, nil) {
+			command, help := strings.Join(append([]string{"patchbay"}, path...), " "), helpOf(t, append(path, "--help")...)
+			reads := regexp.MustCompile(`(?m)^ +(-\w, )?--.*\$` + variable + `\b`).MatchString(help)
+			switch {
+			case reads && len(named) > 0 && !slices.Contains(named, command):
+				t.Errorf("%s does not say that %s reads %s", name, command, variable)
+			case reads && len(named) == 0 && !strings.Contains(help, "--server"):
+				t.Errorf("%s says that commands which talk to a host read %s; so does %s", name, variable, command)
+			case !reads && slices.Contains(named, command):
+				t.Errorf("%s says that %s reads %s; its help does not", name, command, variable)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("only %d variables found: this test reads them wrongly", found)
+	}
+}
+
 var testLink = regexp.MustCompile("\\[`?(\\w+)`?\\]\\(([^)\\s]+_test\\.go)\\)")
 
 // TestTestsAreThere looks up every test that a document names, in the file that

@@ -33,6 +33,9 @@ var numbers = []struct {
 	{"SECURITY.md", regexp.MustCompile(`keep it at mode (\d+)`), is("0700")}, // TestByHand looks at the directory
 	{"docs/CONFIGURATION.md", regexp.MustCompile(`\(mode (\d+), locked`), is("0700")},
 	{"docs/CONFIGURATION.md", regexp.MustCompile(`the path of a socket has (\d+) bytes at most`), constant("host/launch", "maxSocketPath")},
+	{"docs/CONFIGURATION.md", regexp.MustCompile(`The host's defaults are (\d+) and`), constant("host/cmd/patchbay/internal/app", "collectAt")},
+	{"docs/CONFIGURATION.md", regexp.MustCompile(`The host's defaults are \d+ and (\d+ GiB)`), constant("host/cmd/patchbay/internal/app", "memoryLimit")},
+	{"docs/CONFIGURATION.md", regexp.MustCompile(`how an adapter in Go collects garbage: (\d+)`), ofFile("host/launch/spec.go", `"GOGC", "(\d+)"`)},
 	{"docs/DELIVERY.md", regexp.MustCompile(`and again (\d+ hours) later`), constant("host/ledger", "auditAgainIn")},
 	{"docs/DELIVERY.md", regexp.MustCompile(`callTimeout \+ (\d+ s)\b`), constant("host/ledger", "windowSlack")},
 	{"docs/DELIVERY.md", regexp.MustCompile(`\b(7) and "7" are one id`), anything},
@@ -57,7 +60,7 @@ var numbers = []struct {
 }
 
 // inWords are numbers and durations of the code as prose has them.
-var inWords = map[string]string{"24 * time.Hour": "24 hours", "time.Second": "1 s", "5": "five"}
+var inWords = map[string]string{"24 * time.Hour": "24 hours", "time.Second": "1 s", "5": "five", "1 << 30": "1 GiB"}
 
 func anything(_ *testing.T, got string) string { return got }
 
@@ -153,16 +156,22 @@ var (
 	linkBrief = regexp.MustCompile(`\]\([^)]*\)`)
 )
 
+// compared are the tables that are compared cell by cell.
+var compared = []string{
+	"problems", "crm answers", "causes", "settings", "manifest", "exit codes", "files", "metrics", "events", "naive failures", "rules of delivery",
+}
+
 // plain returns the lines of a document's prose: without what tests of their own
-// hold, which are code spans, the targets of links, and tables with a name.
+// hold, which are code spans, the targets of links, and tables that are compared.
 func (d *document) plain(t *testing.T) []string {
 	t.Helper()
 	lines := d.prose(t)
 	named := false
 	for n, line := range lines {
-		isRow := strings.HasPrefix(line, "|")
-		named = strings.HasPrefix(line, "<!-- table: ") || (named && isRow)
-		if named {
+		if m := comment.FindStringSubmatch(line); m != nil {
+			named = slices.Contains(compared, strings.TrimPrefix(m[1], "table: "))
+		}
+		if named = named && (line == "" || line[0] == '|' || line[0] == '<'); named {
 			lines[n] = ""
 			continue
 		}

@@ -100,6 +100,7 @@ func TestTyped(t *testing.T) {
 type shown struct {
 	where string   // as "README.md:12"
 	words []string // its words; at least one
+	block bool     // it stands in a block
 }
 
 func (s shown) String() string { return strings.Join(s.words, " ") }
@@ -109,24 +110,24 @@ func (s shown) String() string { return strings.Join(s.words, " ") }
 func (d *document) typedIn(t *testing.T) []shown {
 	t.Helper()
 	var out []shown
-	add := func(line int, text string) {
+	add := func(line int, text string, block bool) {
 		for _, words := range typed(text) {
-			out = append(out, shown{d.at(line), words})
+			out = append(out, shown{d.at(line), words, block})
 		}
 	}
 	for _, b := range d.blocks(t) {
 		if b.kind == "sh" {
-			add(b.from, b.text())
+			add(b.from, b.text(), true)
 			continue
 		}
 		for n := b.from; n < b.to; n++ {
 			if line := strings.TrimSpace(d.lines[n]); strings.HasPrefix(line, "$ ") {
-				add(n, line)
+				add(n, line, true)
 			}
 		}
 	}
 	for _, s := range d.spans(t) {
-		add(s.line, s.text)
+		add(s.line, s.text, false)
 	}
 	return out
 }

@@ -1,11 +1,11 @@
 package doctest
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/token"
 	"go/types"
 	"net"
 	"os"
@@ -261,60 +261,44 @@ func checkDotted(t *testing.T, s span) error {
 // manifestKeys returns the dotted paths of all members of a manifest.
 func manifestKeys(t *testing.T) []string {
 	t.Helper()
-	type schema struct {
-		Ref        string            `json:"$ref"`
-		Properties map[string]schema `json:"properties"`
-		Items      *schema           `json:"items"`
-		AnyOf      []schema          `json:"anyOf"`
-		Defs       map[string]schema `json:"$defs"`
-	}
-	var top schema
-	must(t, json.Unmarshal([]byte(read(t, "manifests/manifest.schema.json")), &top))
 	var out []string
-	var walk func(s schema, at string, depth int)
-	walk = func(s schema, at string, depth int) {
-		if depth > 12 {
-			return // fields hold fields
-		}
-		if name, ok := strings.CutPrefix(s.Ref, "#/$defs/"); ok {
-			walk(top.Defs[name], at, depth+1)
-		}
-		if s.Items != nil {
-			walk(*s.Items, at, depth+1)
-		}
-		for _, either := range s.AnyOf {
-			walk(either, at, depth+1)
-		}
-		for name, member := range s.Properties {
-			key := strings.TrimPrefix(at+"."+name, ".")
-			out = append(out, key)
-			walk(member, key, depth+1)
-		}
-	}
-	walk(top, "", 0)
+	top := manifestSchema(t)
+	top.walk(top, "", func(key string, _ schema, _ bool) { out = append(out, strings.ReplaceAll(key, "[]", "")) })
 	return out
 }
 
 // checkExpression takes Go whose functions, methods and fields are declared in
-// this repository, or used in it. What stands alone as an argument is the reader's
-// own.
+// this repository, or used in it.
 func checkExpression(t *testing.T, s span) error {
 	t.Helper()
-	src := sources(t)
 	expr, err := parser.ParseExpr(s.text)
 	if err != nil {
 		return fmt.Errorf("it is no Go: %w", err)
 	}
-	ast.Inspect(expr, func(n ast.Node) bool {
+	return undeclared(sources(t), expr)
+}
+
+// undeclared says what in a piece of Go nothing declares. What stands alone as an
+// argument is the reader's own, as are the variables that the piece makes.
+func undeclared(src *source, piece ast.Node) (err error) {
+	own := map[string]bool{}
+	ast.Inspect(piece, func(n ast.Node) bool {
 		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, to := range n.Lhs {
+				if name, ok := to.(*ast.Ident); ok && n.Tok == token.DEFINE {
+					own[name.Name] = true
+				}
+			}
 		case *ast.SelectorExpr:
 			of, plain := n.X.(*ast.Ident)
 			name := n.Sel.Name
+			pkg := plain && !own[of.Name] && len(src.packages(of.Name)) > 0
 			switch {
-			case plain && len(src.packages(of.Name)) > 0 && src.declares(of.Name, name):
+			case pkg && src.declares(of.Name, name):
 			case plain && (src.selected[of.Name+"."+name] || src.standardHas(of.Name, name)):
-			case plain && len(src.packages(of.Name)) > 0, !src.declares("", name) && !src.selected[name]:
-				err = fmt.Errorf("nothing declares %s", s.text)
+			case pkg, !src.declares("", name) && !src.selected[name]:
+				err = fmt.Errorf("nothing declares %s", name)
 			}
 		case *ast.CallExpr:
 			if f, ok := n.Fun.(*ast.Ident); ok && !src.declares("", f.Name) && types.Universe.Lookup(f.Name) == nil {

@@ -22,6 +22,7 @@ func TestTables(t *testing.T) {
 		"crm answers": {"docs/ERRORS.md", answerRows},
 		"causes":      {"docs/ERRORS.md", causeRows},
 		"settings":    {"docs/CONFIGURATION.md", settingRows},
+		"manifest":    {guide, manifestRows},
 	} {
 		t.Run(name, func(t *testing.T) { wantTable(t, tc.document, name, tc.rows(t)) })
 	}
