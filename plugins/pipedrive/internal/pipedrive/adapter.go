@@ -72,22 +72,49 @@ func (a *Adapter) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogReque
 	if err := a.complete(ctx, req, &draft); err != nil {
 		return nil, err
 	}
+	id, err := a.create(ctx, req, draft)
+	if fault.CodeOf(err) == fault.CRMRejected {
+		id, err = a.withAnotherType(ctx, req, draft, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	slog.DebugContext(ctx, "activity created", "messages", len(req.Messages))
+	return sdk.Logged(strconv.FormatInt(id, 10)), nil
+}
+
+// create sends the activity and returns its id.
+func (a *Adapter) create(ctx context.Context, req *sdk.AddMessageLogRequest, draft activity) (int64, error) {
 	var created struct {
 		ID int64 `json:"id"`
 	}
 	post := crmhttp.Request{Method: http.MethodPost, Path: "/api/v2/activities", JSON: draft}
 	if _, err := a.exchange(ctx, req, post, &created); err != nil {
-		if fault.CodeOf(err) == fault.CRMRejected {
-			// The type may be what was refused: somebody has switched it off.
-			a.types.drop(accountOf(req))
-		}
-		return nil, err
+		return 0, err
 	}
 	if created.ID <= 0 {
-		return nil, mayHaveActed("an activity without an id")
+		return 0, mayHaveActed("an activity without an id")
 	}
-	slog.DebugContext(ctx, "activity created", "messages", len(req.Messages))
-	return sdk.Logged(strconv.FormatInt(created.ID, 10)), nil
+	return created.ID, nil
+}
+
+// withAnotherType deals with an activity that Pipedrive has refused for good. The
+// type may be what it did not like: somebody has switched it off since it was
+// remembered. Then the type that the account has now is tried once. What was
+// refused made no activity, so no second one can come of it.
+func (a *Adapter) withAnotherType(ctx context.Context, req *sdk.AddMessageLogRequest, draft activity, refusal error) (int64, error) {
+	if !a.types.drop(accountOf(req), recheckAfter) {
+		return 0, refusal
+	}
+	refused := draft.Type
+	var err error
+	switch draft.Type, err = a.activityType(ctx, req); {
+	case fault.CodeOf(err) == fault.CRMRejected && crmhttp.StatusOf(err) == 0:
+		return 0, err // there is no type any more: this says what to do
+	case err != nil, draft.Type == refused:
+		return 0, refusal
+	}
+	return a.create(ctx, req, draft)
 }
 
 // complete asks Pipedrive for what the request does not say: the activity's type,

@@ -22,7 +22,7 @@ const (
 	typesFor = 10 * time.Minute
 	// recheckAfter is how old they may be for a refusal: somebody who has just
 	// made the type that was missing need not wait ten minutes, and an account
-	// without one is asked once a minute, not with every message.
+	// that refuses everything is asked once a minute, not with every message.
 	recheckAfter = time.Minute
 	// maxAccounts bounds the accounts that are remembered.
 	maxAccounts = 1000
@@ -224,9 +224,15 @@ func (c *typeCache) put(of account, types []activityType) {
 	c.known[of] = knownTypes{types, time.Now()}
 }
 
-// drop forgets the types of an account.
-func (c *typeCache) drop(of account) {
+// drop forgets the types of an account when they are at least as old as age, and
+// reports whether it did.
+func (c *typeCache) drop(of account, age time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	k, ok := c.known[of]
+	if !ok || time.Since(k.at) < age {
+		return false
+	}
 	delete(c.known, of)
+	return true
 }

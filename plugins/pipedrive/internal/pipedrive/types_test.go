@@ -2,6 +2,7 @@ package pipedrive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -187,23 +188,58 @@ func TestTypesOfOneAccountStayThere(t *testing.T) {
 	}
 }
 
-// TestRefusedTypeIsForgotten: after a refusal the types are asked for again; after
-// a fault that says nothing of the activity they are not.
-func TestRefusedTypeIsForgotten(t *testing.T) {
+// TestTypeThatIsRefused: when Pipedrive refuses an activity whose type was
+// remembered, the types are asked for again, and another type is tried once.
+func TestTypeThatIsRefused(t *testing.T) {
 	t.Parallel()
+	const (
+		text  = `{"success":true,"data":[{"name":"Text","key_string":"text","active_flag":true}]}`
+		none  = `{"success":true,"data":[{"name":"Call","key_string":"call","active_flag":true}]}`
+		words = `{"success":false,"error":"Activity type is not active"}`
+	)
+	refused := answer{400, words, nil}
 	for name, test := range map[string]struct {
-		status, want int
-	}{"refused": {400, 2}, "limited": {429, 1}, "unknown": {500, 1}, "unauthorized": {401, 1}} {
+		later   time.Duration
+		answers []answer // to creates
+		types   []answer // after the first
+		asked   int      // for types, in all
+		sent    []string // types
+		says    string   // "" for success
+	}{
+		"another type": {recheckAfter, []answer{refused, ok(createdAs12)[0]}, ok(text), 2, []string{"sms", "text"}, ""},
+		"refused too":  {recheckAfter, []answer{refused}, ok(text), 2, []string{"sms", "text"}, "not active"},
+		"unknown then": {recheckAfter, []answer{refused, {500, ``, nil}}, ok(text), 2, []string{"sms", "text"}, "500"},
+		"no type":      {recheckAfter, []answer{refused}, ok(none), 2, []string{"sms"}, "add one named SMS"},
+		"same type":    {recheckAfter, []answer{refused}, ok(callAndSMS), 2, []string{"sms"}, "not active"},
+		"not told":     {recheckAfter, []answer{refused}, []answer{{503, ``, nil}}, 2, []string{"sms"}, "not active"},
+		"told oddly":   {recheckAfter, []answer{refused}, []answer{{404, ``, nil}}, 2, []string{"sms"}, "not active"},
+		"just read":    {recheckAfter - time.Second, []answer{refused}, ok(text), 1, []string{"sms"}, "not active"},
+		"limited":      {recheckAfter, []answer{{429, ``, nil}}, ok(text), 1, []string{"sms"}, "429"},
+		"unknown":      {recheckAfter, []answer{{500, ``, nil}}, ok(text), 1, []string{"sms"}, "500"},
+		"unauthorized": {recheckAfter, []answer{{401, ``, nil}}, ok(text), 1, []string{"sms"}, "401"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			crm := newSite(t, map[string][]answer{routeCreate: {{test.status, `{}`, nil}, ok(createdAs12)[0]}})
+			crm := newSite(t, nil)
 			a := newAdapter(t, crm.url)
-			if _, err := a.AddMessageLog(t.Context(), request()); err == nil {
-				t.Fatal("no fault")
-			}
 			mustLog(t, a, request())
-			if n := crm.times(routeTypes); n != test.want {
-				t.Errorf("asked %d times, want %d", n, test.want)
+			crm.set(routeCreate, test.answers)
+			crm.set(routeTypes, test.types)
+			age(a, test.later)
+			crm.bodies = nil
+			_, err := a.AddMessageLog(t.Context(), request())
+			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(fault.MessageOf(err), test.says) {
+				t.Errorf("got %v, want %q", err, test.says)
+			}
+			if unknown := strings.Contains(test.says, "500"); err != nil && unknown != (fault.ClassOf(err) == fault.Unknown) {
+				t.Errorf("class %s", fault.ClassOf(err))
+			}
+			var sent []string
+			for _, body := range crm.bodies {
+				sent = append(sent, fmt.Sprint(body["type"]))
+			}
+			if !slices.Equal(sent, test.sent) || crm.times(routeTypes) != test.asked {
+				t.Errorf("sent %v, want %v; asked for types %d times, want %d", sent, test.sent, crm.times(routeTypes), test.asked)
 			}
 		})
 	}
@@ -272,7 +308,9 @@ func TestTypeCache(t *testing.T) {
 		if _, ok := c.get(last, typesFor); ok {
 			t.Error("remembered too long")
 		}
-		c.drop(of(500))
+		if c.drop(of(500), 2*typesFor) || c.drop(of(9), 0) || !c.drop(of(500), typesFor) {
+			t.Error("the wrong accounts were dropped")
+		}
 		c.put(account{tenant: "acme"}, sms)
 		if len(c.known) != maxAccounts-1 {
 			t.Errorf("%d accounts are remembered", len(c.known))
