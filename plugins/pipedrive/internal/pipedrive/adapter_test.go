@@ -240,6 +240,7 @@ func TestFaultsOfACreate(t *testing.T) {
 		"day, the wrong": {answer{429, daily, head("Retry-After", "3", "X-Ratelimit-Reset", "2")}, fault.RateLimited, time.Hour, "daily budget"},
 		"day, two waits": {answer{429, daily, head("Retry-After", "3", "X-Ratelimit-Reset", "30000")}, fault.RateLimited, 30000 * time.Second, "daily budget"},
 		"day in words":   {answer{429, `{"error":"You have reached your daily request limit"}`, nil}, fault.RateLimited, time.Hour, "daily budget"},
+		"day by budget":  {answer{429, `{"error":"Token budget exceeded"}`, nil}, fault.RateLimited, time.Hour, "daily budget"},
 		"day in others":  {answer{429, `{"error":"Limit of 10000 requests per day"}`, nil}, fault.RateLimited, time.Hour, "daily budget"},
 		"day by header":  {answer{429, ``, head("X-Daily-Ratelimit-Token-Remaining", "0")}, fault.RateLimited, time.Hour, "daily budget"},
 		"day not over":   {answer{429, ``, head("X-Daily-Ratelimit-Token-Remaining", "100")}, fault.RateLimited, 2 * time.Second, "429"},
