@@ -24,8 +24,7 @@
 // # The manifest's reconcile values
 //
 // Pipedrive documents no time after which a request that nobody waits for any more
-// is certain not to be applied. Load balancers, as those in front of it, give up
-// on a server after 60 s unless told otherwise, so applyWithin is 60 s. A list is
-// read from the database and not from a search index; searchLag, 30 s, is for a
-// replica that is behind.
+// is certain not to be applied. Common load balancers give up on a server after
+// 60 s unless told otherwise, so applyWithin is 60 s: an assumption. A list is not
+// a search and needs no index; searchLag, 30 s, is for a replica that is behind.
 package pipedrive
