@@ -368,5 +368,9 @@ func TestRule15AbsentAfterSettling(t *testing.T) {
 		if c.want == ledger.Queued && (!res.Entry.NextAt.Equal(settled) || res.Rows != ledger.KeepRows) {
 			t.Errorf("%s: queued for %s, rows %d", name, res.Entry.NextAt, res.Rows)
 		}
+		again := res.Entry.Problem.Class == fault.Retryable
+		if c.want == ledger.Failed && (again != (c.code == fault.CRMUnavailable) || res.Rows != ledger.ReleaseRows) {
+			t.Errorf("%s: failed as %+v, rows %d", name, res.Entry.Problem, res.Rows)
+		}
 	}
 }
