@@ -119,6 +119,41 @@ func TestFaultsOfTheRelay(t *testing.T) {
 	}
 }
 
+// Who is refused because somebody has too much to do, and may come again, is told
+// when, though nobody named a time.
+func TestBusyAnswersSayWhenToComeBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code  fault.Code
+		class fault.Class
+		wait  time.Duration
+		want  string
+	}{
+		"rate limited":            {fault.RateLimited, fault.Retryable, 0, "1"},
+		"overloaded":              {fault.Overloaded, fault.Retryable, 0, "1"},
+		"the CRM is down":         {fault.CRMUnavailable, fault.Retryable, 0, "1"},
+		"the adapter is down":     {fault.AdapterUnavailable, fault.Retryable, 0, "1"},
+		"its own time":            {fault.AdapterUnavailable, fault.Retryable, time.Minute, "60"},
+		"not to be sent blindly":  {fault.RateLimited, fault.Unknown, 0, ""},
+		"coming back is no use":   {fault.CRMRejected, fault.Permanent, 0, ""},
+		"nobody has too much":     {fault.AdapterFault, fault.Retryable, 0, ""},
+		"a week is more than any": {fault.RateLimited, fault.Retryable, 7 * 24 * time.Hour, "86400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t)
+			f.relay.add = func(context.Context, relay.Call) (*relay.Result, error) {
+				return nil, &fault.Error{Code: c.code, Class: c.class, RetryAfter: c.wait}
+			}
+			r := f.do("POST", addPath, f.acme, `{}`)
+			r.refused(t, c.code)
+			if got := r.Header.Get("Retry-After"); got != c.want {
+				t.Errorf("Retry-After %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestStrangeErrorsAreInternal(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
