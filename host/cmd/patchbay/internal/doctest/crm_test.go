@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -265,6 +267,36 @@ func answerRows(t *testing.T) [][]string {
 	}
 	add("fails in any of these ways after an earlier write of the same call", later...)
 	return rows
+}
+
+var retryAfterOf = regexp.MustCompile("`Retry-After` is taken over from ([0-9, and]+)\\.")
+
+// TestStatusesWithRetryAfter holds the list of statuses whose Retry-After a caller
+// gets, below the table, against every refusal.
+func TestStatusesWithRetryAfter(t *testing.T) {
+	t.Parallel()
+	m := retryAfterOf.FindStringSubmatch(read(t, "docs/ERRORS.md"))
+	if m == nil {
+		t.Fatal("docs/ERRORS.md does not say whose Retry-After is taken over")
+	}
+	var want []string
+	var asked atomic.Int64
+	c := serves(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(int(asked.Load()))
+	})
+	client, err := crmhttp.New(crmhttp.Config{BaseURL: c.url, AllowPrivate: []string{"127.0.0.1"}})
+	must(t, err)
+	defer client.Close()
+	for status := 400; status < 600; status++ {
+		asked.Store(int64(status))
+		if fault.RetryAfterOf(writes(t.Context(), client.For(sdktest.Request()))) > 0 {
+			want = append(want, strconv.Itoa(status))
+		}
+	}
+	if got := number.FindAllString(m[1], -1); !slices.Equal(got, want) {
+		t.Errorf("Retry-After is taken over from %q; docs/ERRORS.md says %q", want, got)
+	}
 }
 
 // The window is measured inside the adapter's process, so its rows stand beside

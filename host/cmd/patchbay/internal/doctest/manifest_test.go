@@ -10,18 +10,21 @@ import (
 
 // schema is the part of a JSON Schema that the table of manifest members shows.
 type schema struct {
-	Description string            `json:"description"`
-	Ref         string            `json:"$ref"`
-	Type        string            `json:"type"`
-	Const       json.RawMessage   `json:"const"`
-	Enum        []string          `json:"enum"`
-	Default     json.RawMessage   `json:"default"`
-	Required    []string          `json:"required"`
-	Properties  members           `json:"properties"`
-	Items       *schema           `json:"items"`
-	AnyOf       []schema          `json:"anyOf"`
-	Defs        map[string]schema `json:"$defs"`
+	Description string          `json:"description"`
+	Ref         string          `json:"$ref"`
+	Type        string          `json:"type"`
+	Const       json.RawMessage `json:"const"`
+	Enum        []string        `json:"enum"`
+	Default     json.RawMessage `json:"default"`
+	Required    []string        `json:"required"`
+	Properties  members         `json:"properties"`
+	Items       *schema         `json:"items"`
+	AnyOf       []schema        `json:"anyOf"`
+	Defs        definitions     `json:"$defs"`
 }
+
+// definitions are the parts of a schema that others refer to.
+type definitions map[string]schema
 
 // members are the properties of an object, in the order of the file.
 type members []member
@@ -51,21 +54,22 @@ func (m *members) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// manifestSchema returns manifests/manifest.schema.json.
-func manifestSchema(t *testing.T) schema {
+// walkManifest calls see for every member of a manifest, in the order of
+// manifests/manifest.schema.json. Keys have dots, and [] behind lists.
+func walkManifest(t *testing.T, see func(key string, s schema, required bool)) {
 	t.Helper()
-	var out schema
-	must(t, json.Unmarshal([]byte(read(t, "manifests/manifest.schema.json")), &out))
-	return out
+	var top schema
+	must(t, json.Unmarshal([]byte(read(t, "manifests/manifest.schema.json")), &top))
+	top.Defs.walk(top, "", see)
 }
 
-// definition returns s with what it refers to filled in.
-func (top schema) definition(s schema) schema {
+// of returns s with what it refers to filled in.
+func (d definitions) of(s schema) schema {
 	name, ok := strings.CutPrefix(s.Ref, "#/$defs/")
 	if !ok {
 		return s
 	}
-	out := top.Defs[name]
+	out := d[name]
 	if s.Description != "" {
 		out.Description = s.Description
 	}
@@ -79,19 +83,19 @@ func (top schema) definition(s schema) schema {
 }
 
 // walk calls see for every member at and below s, those of list items too.
-func (top schema) walk(s schema, at string, see func(key string, s schema, required bool)) {
+func (d definitions) walk(s schema, at string, see func(key string, s schema, required bool)) {
 	for _, m := range s.Properties {
 		key := strings.TrimPrefix(at+"."+m.name, ".")
-		inside := top.definition(m.schema)
+		inside := d.of(m.schema)
 		see(key, inside, slices.Contains(s.Required, m.name))
-		top.walk(inside, key, see)
+		d.walk(inside, key, see)
 		if inside.Items == nil {
 			continue
 		}
 		for _, item := range append([]schema{*inside.Items}, inside.Items.AnyOf...) {
 			// Sections and groups hold settings again.
 			if item.Ref == "#/$defs/field" || item.Ref == "#/$defs/setting" {
-				top.walk(top.definition(item), key+"[]", see)
+				d.walk(d.of(item), key+"[]", see)
 			}
 		}
 	}
@@ -102,8 +106,7 @@ func (top schema) walk(s schema, at string, see func(key string, s schema, requi
 func manifestRows(t *testing.T) [][]string {
 	t.Helper()
 	rows := [][]string{{"member", "value", "default", "meaning"}}
-	top := manifestSchema(t)
-	top.walk(top, "", func(key string, s schema, required bool) {
+	walkManifest(t, func(key string, s schema, required bool) {
 		if len(s.Properties) > 0 {
 			return
 		}

@@ -31,6 +31,7 @@ var numbers = []struct {
 	{"SECURITY.md", regexp.MustCompile(`the admin token is a file with mode (\d+)`), modeOf("`admin.token`")},
 	{"SECURITY.md", regexp.MustCompile(`\| the key \| a file with mode (\d+)`), modeOf("`keyset.json`")},
 	{"SECURITY.md", regexp.MustCompile(`keep it at mode (\d+)`), is("0700")}, // TestByHand looks at the directory
+	{"docs/ARCHITECTURE.md", regexp.MustCompile(`(\d+) s for the body`), ofFile("host/httpapi/doc.go", `BodyTimeout, (\d+)\*time\.Second`)},
 	{"docs/CONFIGURATION.md", regexp.MustCompile(`\(mode (\d+), locked`), is("0700")},
 	{"docs/CONFIGURATION.md", regexp.MustCompile(`the path of a socket has (\d+) bytes at most`), constant("host/launch", "maxSocketPath")},
 	{"docs/CONFIGURATION.md", regexp.MustCompile(`The host's defaults are (\d+) and`), constant("host/cmd/patchbay/internal/app", "collectAt")},

@@ -22,11 +22,11 @@ const (
 )
 
 // preamble comes before the commands of a document: they end everything that they
-// started, and curl says which status it got.
+// started, fetch no module, and curl says which status it got.
 const preamble = `set -eu
 trap 'kill $(jobs -p) || true; wait' EXIT
 curl() { command curl -w '\nHTTP %%{http_code}\n' "$@"; }
-export PATCHBAY_LISTEN=127.0.0.1:%[1]s PATCHBAY_SERVER=http://127.0.0.1:%[1]s
+export GOPROXY=off PATCHBAY_LISTEN=127.0.0.1:%[1]s PATCHBAY_SERVER=http://127.0.0.1:%[1]s
 `
 
 // between blocks the files that the commands have made get the ports of the run.

@@ -111,8 +111,7 @@ func TestSettingsOfAdapters(t *testing.T) {
 			continue
 		}
 		text, indent := "", ""
-		parts := strings.Split(strings.ReplaceAll(s.Key, "<name>", "acme"), ".")
-		for _, part := range parts {
+		for part := range strings.SplitSeq(strings.ReplaceAll(s.Key, "<name>", "acme"), ".") {
 			text += "\n" + indent + part + ":"
 			indent += "  "
 		}

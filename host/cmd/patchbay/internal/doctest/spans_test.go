@@ -262,8 +262,7 @@ func checkDotted(t *testing.T, s span) error {
 func manifestKeys(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	top := manifestSchema(t)
-	top.walk(top, "", func(key string, _ schema, _ bool) { out = append(out, strings.ReplaceAll(key, "[]", "")) })
+	walkManifest(t, func(key string, _ schema, _ bool) { out = append(out, strings.ReplaceAll(key, "[]", "")) })
 	return out
 }
 
