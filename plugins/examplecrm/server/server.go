@@ -10,16 +10,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
 
-// The time limits of the HTTP server.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 3 * maxDelay // two switched delays and the answer
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 5 * time.Second
-)
+// writeTimeout is how long an answer may take: two switched delays, and itself.
+const writeTimeout = 3 * maxDelay
 
 // Server is the CRM. Its methods may be called concurrently.
 type Server struct {
@@ -65,25 +61,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Run serves on the listener until ctx ends, lets running requests finish for a
 // few seconds, and returns nil. It closes the listener, but not the Server.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- srv.Serve(ln) }()
-	select {
-	case err := <-stopped:
-		return fmt.Errorf("serve CRM: %w", err)
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	err := srv.Shutdown(grace)
-	if err != nil {
-		err = srv.Close() // the grace is over: cut what still runs
-	}
-	<-stopped //nolint:errcheck // the server was told to end, and says so
-	return err
+	return standin.Serve(ctx, ln, s.handler, writeTimeout, nil)
 }
 
 // Close stores at once what was still to be stored late, and closes the database.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
 
 // The largest values of switches.
@@ -95,33 +97,16 @@ type Fault struct {
 	Delay time.Duration `json:"delay,omitzero"`
 }
 
-// durations writes durations as text such as "1.5s", and reads them so.
-var durations = json.JoinOptions(
-	json.RejectUnknownMembers(true),
-	json.WithMarshalers(json.MarshalFunc(func(d time.Duration) ([]byte, error) {
-		return json.Marshal(d.String())
-	})),
-	json.WithUnmarshalers(json.UnmarshalFunc(func(raw []byte, d *time.Duration) error {
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil {
-			return err
-		}
-		parsed, err := time.ParseDuration(text)
-		*d = parsed
-		return err
-	})),
-)
-
 // MarshalJSON writes durations as text.
 func (s Switches) MarshalJSON() ([]byte, error) {
 	type plain Switches // without this method
-	return json.Marshal(plain(s), durations)
+	return json.Marshal(plain(s), standin.Durations())
 }
 
 // UnmarshalJSON reads durations as text, and refuses unknown members.
 func (s *Switches) UnmarshalJSON(raw []byte) error {
 	type plain Switches
-	return json.Unmarshal(raw, (*plain)(s), durations)
+	return json.Unmarshal(raw, (*plain)(s), standin.Durations())
 }
 
 func (s Switches) validate() error {

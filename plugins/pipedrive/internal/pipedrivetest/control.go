@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
 
 // The sizes of a page of the judge's list, and of the list of doubled markers.
@@ -177,7 +179,7 @@ func (f *Fake) seed(w http.ResponseWriter, r *http.Request) {
 func steer(w http.ResponseWriter, r *http.Request, to any) bool {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
-		err = json.Unmarshal(body, to, durations)
+		err = json.Unmarshal(body, to, standin.Durations())
 	}
 	if err != nil {
 		refuse(v1, http.StatusBadRequest, "", "the body is not what it must be: "+err.Error()).write(w)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
 
 func TestJudge(t *testing.T) {
@@ -195,7 +197,7 @@ func TestRun(t *testing.T) {
 	if err := <-held; !isReset(err) {
 		t.Errorf("the held client got %v", err)
 	}
-	if took := time.Since(began); took >= drainTimeout {
+	if took := time.Since(began); took >= standin.DrainTimeout {
 		t.Errorf("the end took %s", took)
 	}
 	if err := f.Run(t.Context(), ln); err == nil {

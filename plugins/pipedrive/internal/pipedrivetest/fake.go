@@ -9,16 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
 
-// The time limits of the HTTP server that Run starts.
-const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 4 * maxDelay // all switched delays and the answer
-	idleTimeout   = 2 * time.Minute
-	drainTimeout  = 5 * time.Second
-)
+// writeTimeout is how long an answer may take: all switched delays, and itself.
+const writeTimeout = 4 * maxDelay
 
 // Fake is one account of Pipedrive. Its methods may be called concurrently.
 type Fake struct {
@@ -102,26 +98,7 @@ func (f *Fake) Handler() http.Handler { return f.handler }
 // Run serves on the listener until ctx ends, closes the Fake, lets running
 // requests finish for a few seconds, and returns nil. It closes the listener.
 func (f *Fake) Run(ctx context.Context, ln net.Listener) error {
-	srv := &http.Server{
-		Handler: f.handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
-		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10,
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- srv.Serve(ln) }()
-	select {
-	case err := <-stopped:
-		return fmt.Errorf("serve fake of Pipedrive: %w", err)
-	case <-ctx.Done():
-	}
-	f.Close() // lets go of what would hold the server up
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	err := srv.Shutdown(grace)
-	if err != nil {
-		err = srv.Close() // the grace is over: cut what still runs
-	}
-	<-stopped //nolint:errcheck // the server was told to end, and says so
-	return err
+	return standin.Serve(ctx, ln, f.handler, writeTimeout, f.Close)
 }
 
 // Close ends every switched delay, lets go of the connections that a fault holds

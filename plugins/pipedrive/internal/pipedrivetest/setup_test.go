@@ -1,4 +1,3 @@
-//nolint:tagliatelle // the names on the wire are Pipedrive's
 package pipedrivetest
 
 import (

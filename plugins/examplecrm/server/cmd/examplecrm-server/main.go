@@ -13,20 +13,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/patchbay-crm/patchbay/plugins/examplecrm/server"
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 )
+
+const tokensVariable = "EXAMPLECRM_TOKENS"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -52,7 +51,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	ln, err := listen(ctx, o.listen)
+	ln, err := standin.Listen(ctx, o.listen)
 	if err != nil {
 		return err
 	}
@@ -61,7 +60,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return errors.Join(err, ln.Close())
 	}
 	defer func() { err = errors.Join(err, crm.Close()) }()
-	if err := announce(stdout, o.readyFile, ln.Addr().String()); err != nil {
+	if err := standin.Announce(stdout, o.readyFile, ln.Addr().String()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	return crm.Run(ctx, ln)
@@ -85,80 +84,8 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	var err error
-	if o.config.Tokens, err = readTokens(o.tokensFile, getenv); err != nil {
+	if o.config.Tokens, err = standin.Tokens(o.tokensFile, tokensVariable, getenv(tokensVariable)); err != nil {
 		return options{}, err
 	}
-	o.config.Switches, err = readSwitches(o.switches)
-	return o, err
-}
-
-func readTokens(path string, getenv func(string) string) ([]string, error) {
-	text := getenv("EXAMPLECRM_TOKENS")
-	if path != "" {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read tokens: %w", err)
-		}
-		text = string(content)
-	}
-	tokens := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
-	if len(tokens) == 0 {
-		return nil, errors.New("no tokens: set EXAMPLECRM_TOKENS or use -tokens-file")
-	}
-	return tokens, nil
-}
-
-func readSwitches(text string) (server.Switches, error) {
-	var s server.Switches
-	if path, ok := strings.CutPrefix(text, "@"); ok {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return s, fmt.Errorf("read switches: %w", err)
-		}
-		text = string(content)
-	}
-	if text == "" {
-		return s, nil
-	}
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("read switches: %w", err)
-	}
-	return s, nil
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if !ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		return nil, errors.Join(fmt.Errorf("listen on %s: pages and control ask for no credentials, so only a loopback address will do", address), ln.Close())
-	}
-	return ln, nil
-}
-
-// announce says where the CRM listens. The file appears whole or not at all.
-func announce(stdout io.Writer, path, address string) error {
-	line, err := json.Marshal(struct {
-		Listening string `json:"listening"`
-		URL       string `json:"url"`
-	}{address, "http://" + address})
-	if err != nil {
-		return fmt.Errorf("announce address: %w", err)
-	}
-	line = append(line, '\n')
-	if path != "" {
-		temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-		if err := os.WriteFile(temp, line, 0o600); err != nil {
-			return fmt.Errorf("write ready file: %w", err)
-		}
-		if err := os.Rename(temp, path); err != nil {
-			return fmt.Errorf("write ready file: %w", err)
-		}
-	}
-	if _, err := stdout.Write(line); err != nil {
-		return fmt.Errorf("announce address: %w", err)
-	}
-	return nil
+	return o, standin.ReadSwitches(o.switches, &o.config.Switches)
 }

@@ -180,15 +180,3 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
-
-func TestTokensFromFile(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "tokens")
-	if err := os.WriteFile(path, []byte("alpha\nbeta\n\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got, err := readTokens(path, tokens)
-	if err != nil || strings.Join(got, " ") != "alpha beta" {
-		t.Errorf("got %v, %v", got, err)
-	}
-}

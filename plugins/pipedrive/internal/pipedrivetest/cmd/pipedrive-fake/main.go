@@ -16,20 +16,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
+	"github.com/patchbay-crm/patchbay/plugins/internal/standin"
 	"github.com/patchbay-crm/patchbay/plugins/pipedrive/internal/pipedrivetest"
 )
+
+const tokensVariable = "PIPEDRIVE_FAKE_TOKENS"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,11 +60,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 		return err
 	}
 	defer fake.Close()
-	ln, err := listen(ctx, o.listen)
+	ln, err := standin.Listen(ctx, o.listen)
 	if err != nil {
 		return err
 	}
-	if err := announce(stdout, o.readyFile, ln.Addr().String()); err != nil {
+	if err := standin.Announce(stdout, o.readyFile, ln.Addr().String()); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -98,84 +97,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	if flags.NArg() > 0 {
 		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	var err error
-	if o.config.Tokens, err = readTokens(o.tokensFile, getenv); err != nil {
+	tokens, err := standin.Tokens(o.tokensFile, tokensVariable, getenv(tokensVariable))
+	if err != nil {
 		return options{}, err
 	}
-	o.config.Switches, err = readSwitches(o.switches)
-	return o, err
-}
-
-func readTokens(path string, getenv func(string) string) ([]pipedrivetest.Token, error) {
-	text := getenv("PIPEDRIVE_FAKE_TOKENS")
-	if path != "" {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("read tokens: %w", err)
-		}
-		text = string(content)
+	for _, t := range tokens {
+		o.config.Tokens = append(o.config.Tokens, pipedrivetest.Token{Text: t})
 	}
-	var tokens []pipedrivetest.Token
-	for _, t := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) }) {
-		tokens = append(tokens, pipedrivetest.Token{Text: t})
-	}
-	if len(tokens) == 0 {
-		return nil, errors.New("no tokens: set PIPEDRIVE_FAKE_TOKENS or use -tokens-file")
-	}
-	return tokens, nil
-}
-
-func readSwitches(text string) (pipedrivetest.Switches, error) {
-	var s pipedrivetest.Switches
-	if path, ok := strings.CutPrefix(text, "@"); ok {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return s, fmt.Errorf("read switches: %w", err)
-		}
-		text = string(content)
-	}
-	if text == "" {
-		return s, nil
-	}
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("read switches: %w", err)
-	}
-	return s, nil
-}
-
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	if tcp, ok := ln.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-		return nil, errors.Join(fmt.Errorf("listen on %s: the page and the judge ask for no credentials, so only a loopback address will do", address), ln.Close())
-	}
-	return ln, nil
-}
-
-// announce says where the fake listens. The file appears whole or not at all.
-func announce(stdout io.Writer, path, address string) error {
-	line, err := json.Marshal(struct {
-		Listening string `json:"listening"`
-		URL       string `json:"url"`
-	}{address, "http://" + address})
-	if err != nil {
-		return fmt.Errorf("announce address: %w", err)
-	}
-	line = append(line, '\n')
-	if path != "" {
-		temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-		if err := os.WriteFile(temp, line, 0o600); err != nil {
-			return fmt.Errorf("write ready file: %w", err)
-		}
-		if err := os.Rename(temp, path); err != nil {
-			return fmt.Errorf("write ready file: %w", err)
-		}
-	}
-	if _, err := stdout.Write(line); err != nil {
-		return fmt.Errorf("announce address: %w", err)
-	}
-	return nil
+	return o, standin.ReadSwitches(o.switches, &o.config.Switches)
 }
