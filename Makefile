@@ -41,7 +41,7 @@ build:
 	@for name in $(ADAPTERS); do $(BUILD) -o dist/tmp/$$name ./plugins/$$name || exit 1; done
 	$(call say,'4/4 packages: dist/adapters')
 	@for name in $(ADAPTERS); do \
-		$(GO) run ./host/catalog/internal/packtool -out dist/adapters -manifest manifests/$$name.json -binary dist/tmp/$$name || exit 1; \
+		dist/bin/patchbay adapter pack manifests/$$name.json dist/tmp/$$name >/dev/null || exit 1; \
 	done
 
 ## demo: show the whole of it with two small CRMs; KEEP=1 leaves it running

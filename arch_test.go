@@ -37,7 +37,6 @@ var mayImport = []struct{ pkg, imports string }{
 	{"host/seal", ""},
 	// who and what
 	{"host/catalog", "host/manifest host/strictjson sdk/fault"},
-	{"host/catalog/internal/packtool", "host/catalog"},
 	{"host/config", "host/manifest host/strictjson"},
 	{"host/tenant", "host/catalog host/ledger host/manifest host/store host/strictjson sdk sdk/fault"},
 	// logic

@@ -1,6 +1,6 @@
 // Package e2e tests the whole host from outside: HTTP in front, adapter processes
-// behind, and the example CRM as the judge of what was lost or logged twice. It
-// holds tests only.
+// behind, and the example CRM or the fake of Pipedrive as the judge of what was
+// lost or logged twice. It holds tests only.
 //
 // Every test starts a host of its own on a free port with a fresh data directory:
 // in this process, where the race detector and the leak check see it, or as the

@@ -27,6 +27,9 @@ type object = map[string]any
 type setup struct {
 	// crm is the CRM of examplecrm.
 	crm *crm
+	// pipedrive is the account of pipedrive; with one, pipedrive is the one adapter
+	// that is installed by default.
+	pipedrive *pipedrive
 	// data is the data directory; empty for a fresh one.
 	data string
 	// dirs are the adapters folders; none for those of the bundled adapters.
@@ -55,10 +58,14 @@ func (s setup) configure(t testing.TB) (file, data string) {
 	dir := t.TempDir()
 	data = cmp.Or(s.data, filepath.Join(dir, "var"))
 	adapters := object{}
-	for _, name := range []string{"examplecrm", "faulty", "recorder"} {
+	for _, name := range []string{"examplecrm", "faulty", "recorder", "pipedrive"} {
 		own := quick()
 		if name == "examplecrm" && s.crm != nil {
 			own["env"] = object{"EXAMPLECRM_BASE_URL": s.crm.url(), "EXAMPLECRM_LOG_LEVEL": "debug"}
+			own["allowPrivate"] = []string{"127.0.0.1"}
+		}
+		if name == "pipedrive" && s.pipedrive != nil {
+			own["env"] = object{"PIPEDRIVE_BASE_URL": s.pipedrive.url, "PIPEDRIVE_LOG_LEVEL": "debug"}
 			own["allowPrivate"] = []string{"127.0.0.1"}
 		}
 		for key, value := range s.adapters[name] {
@@ -71,6 +78,9 @@ func (s setup) configure(t testing.TB) (file, data string) {
 		adapters[name] = own
 	}
 	dirs := s.dirs
+	if dirs == nil && s.pipedrive != nil {
+		dirs = []string{bundled(t, "pipedrive")}
+	}
 	if dirs == nil {
 		dirs = []string{bundled(t, "examplecrm"), bundled(t, "faulty")}
 	}

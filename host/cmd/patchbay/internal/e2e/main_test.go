@@ -100,10 +100,11 @@ func goBuild(ctx context.Context, out, pkg string) error {
 }
 
 // binary returns the path of a bundled adapter's program.
-func binary(t testing.TB, name string) string {
-	return once(t, name+".bin", func(ctx context.Context, out string) error {
-		return goBuild(ctx, out, "./plugins/"+name)
-	})
+func binary(t testing.TB, name string) string { return binaryOf(t, name+".bin", "./plugins/"+name) }
+
+// binaryOf returns the path of the program of a package of the repository.
+func binaryOf(t testing.TB, name, pkg string) string {
+	return once(t, name, func(ctx context.Context, out string) error { return goBuild(ctx, out, pkg) })
 }
 
 // bundled returns an adapters folder with one bundled adapter.
@@ -127,9 +128,7 @@ func recorders(t testing.TB) string {
 
 // command returns the path of the built host.
 func command(t testing.TB) string {
-	return once(t, "patchbay", func(ctx context.Context, dir string) error {
-		return goBuild(ctx, dir, "./host/cmd/patchbay")
-	})
+	return binaryOf(t, "patchbay", "./host/cmd/patchbay")
 }
 
 func pack(ctx context.Context, out, manifest, binary string) error {

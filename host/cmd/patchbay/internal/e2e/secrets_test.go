@@ -52,7 +52,7 @@ func (h *host) tellsNothing(t testing.TB, tenants ...string) {
 		shown = append(shown, "/v1/tenants/"+tenant, "/v1/tenants/"+tenant+"/adapters",
 			"/v1/tenants/"+tenant+"/tokens", "/v1/tenants/"+tenant+"/message-logs?limit=500")
 	}
-	for _, adapter := range []string{"examplecrm", "faulty"} {
+	for _, adapter := range []string{"examplecrm", "faulty", "pipedrive"} {
 		shown = append(shown, "/v1/adapters/"+adapter, "/v1/adapters/"+adapter+"/crashes")
 	}
 	for _, path := range shown {
@@ -82,7 +82,7 @@ func (h *host) keepsNothing(t testing.TB) {
 		return err
 	})
 	must(t, err)
-	holds(t, "the database", database, "examplecrm")
+	holds(t, "the database", database, "acme") // its tenant
 }
 
 // holds checks that the text holds what it must, so that the right thing is looked
