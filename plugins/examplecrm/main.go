@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	serve.Adapter(examplecrm.New(), serve.LogLevel(examplecrm.LogLevel()))
+	serve.Adapter(examplecrm.New(), serve.LogLevelFrom("EXAMPLECRM_LOG_LEVEL"))
 }

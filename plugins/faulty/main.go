@@ -8,5 +8,5 @@ import (
 
 func main() {
 	faulty.Start()
-	serve.Adapter(faulty.New(), serve.LogLevel(faulty.LogLevel()))
+	serve.Adapter(faulty.New(), serve.LogLevelFrom("FAULTY_LOG_LEVEL"))
 }

@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	serve.Adapter(pipedrive.New(), serve.LogLevel(pipedrive.LogLevel()))
+	serve.Adapter(pipedrive.New(), serve.LogLevelFrom("PIPEDRIVE_LOG_LEVEL"))
 }

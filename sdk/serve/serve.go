@@ -35,6 +35,17 @@ type options struct{ level slog.Leveler }
 // *slog.LevelVar may change it while the adapter runs.
 func LogLevel(level slog.Leveler) Option { return func(o *options) { o.level = level } }
 
+// LogLevelFrom sets the least level that is logged to what the environment
+// variable says: "debug", "info", "warn" or "error". Without it, or with any other
+// text, it is info. Name the variable in the manifest's run.env.
+func LogLevelFrom(variable string) Option {
+	var level slog.Level // info
+	if level.UnmarshalText([]byte(os.Getenv(variable))) != nil {
+		level = slog.LevelInfo
+	}
+	return LogLevel(level)
+}
+
 // Adapter serves a until the host ends it. It returns when the host has asked
 // the process to stop; it ends the process with exit code 1 when it was not
 // started by a host, or cannot serve. Call it once, from main.

@@ -10,11 +10,9 @@
 package examplecrm
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"html"
 	"log/slog"
 	"net/url"
@@ -28,12 +26,10 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/render"
 )
 
-// The variables of the manifest's run.env, beside EXAMPLECRM_BASE_URL, which
-// crmhttp reads. Their values come from the host's configuration.
-const (
-	envFind     = "EXAMPLECRM_FIND"      // "on" (default) or "off"
-	envLogLevel = "EXAMPLECRM_LOG_LEVEL" // "debug", "info" (default), "warn" or "error"
-)
+// envFind is one of the variables of the manifest's run.env, whose values come from
+// the host's configuration: "on" (default) or "off". crmhttp reads
+// EXAMPLECRM_BASE_URL, and main EXAMPLECRM_LOG_LEVEL.
+const envFind = "EXAMPLECRM_FIND"
 
 // Adapter logs messages as activities. One Adapter serves all calls of the
 // process, and all tenants: what belongs to a call, its credentials above all,
@@ -47,7 +43,7 @@ func New() sdk.Adapter {
 	config.ErrorMessage = errorMessage
 	crm, err := crmhttp.New(config)
 	if err != nil {
-		return misconfigured{err}
+		return sdk.Misconfigured(err)
 	}
 	a := &Adapter{crm}
 	switch find := os.Getenv(envFind); find {
@@ -56,23 +52,13 @@ func New() sdk.Adapter {
 	case "off":
 		return blind{a, a}
 	default:
-		return misconfigured{errors.New(envFind + ` must be "on" or "off"`)}
+		return sdk.Misconfigured(errors.New(envFind + ` must be "on" or "off"`))
 	}
 }
 
 // Close lets go of the connections to the CRM. A process that ends has no need of
 // it; tests have.
 func (a *Adapter) Close() { a.crm.Close() }
-
-// LogLevel returns the least level to log, from the environment; info when it is
-// not given or not known.
-func LogLevel() slog.Level {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(os.Getenv(envLogLevel), "info"))); err != nil {
-		return slog.LevelInfo
-	}
-	return level
-}
 
 // activity is what the CRM takes. See server.Draft.
 type activity struct {
@@ -218,21 +204,4 @@ func errorMessage(_ int, body []byte) string {
 type blind struct {
 	sdk.Adapter
 	sdk.HealthChecker
-}
-
-// misconfigured stands in for the adapter when its configuration is faulty.
-type misconfigured struct{ reason error }
-
-// AddMessageLog refuses: nothing was sent, and nothing will be.
-func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: m.text()}
-}
-
-// CheckHealth says what is wrong.
-func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
-	return sdk.NotServing(m.text()), nil
-}
-
-func (m misconfigured) text() string {
-	return fmt.Sprintf("the adapter is misconfigured: %v", m.reason)
 }

@@ -333,17 +333,6 @@ func TestMisconfigured(t *testing.T) {
 	})
 }
 
-func TestLogLevel(t *testing.T) {
-	for text, want := range map[string]slog.Level{
-		"": slog.LevelInfo, "debug": slog.LevelDebug, "WARN": slog.LevelWarn, "loud": slog.LevelInfo,
-	} {
-		t.Setenv("EXAMPLECRM_LOG_LEVEL", text)
-		if got := examplecrm.LogLevel(); got != want {
-			t.Errorf("%q gave %s, want %s", text, got, want)
-		}
-	}
-}
-
 // TestCancelled: a call whose host has gone ends, and says what is known.
 func TestCancelled(t *testing.T) {
 	crm, a := startCRM(t), newAdapter(t)

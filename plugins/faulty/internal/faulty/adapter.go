@@ -44,9 +44,6 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
-// envLogLevel is "debug", "info" (default), "warn" or "error".
-const envLogLevel = "FAULTY_LOG_LEVEL"
-
 // maxRecords is how many records are kept; the oldest make room.
 const maxRecords = 10_000
 
@@ -73,16 +70,6 @@ func New() *Adapter {
 		process: fmt.Sprintf("%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:10])),
 		start:   os.Getenv(envStart),
 	}
-}
-
-// LogLevel returns the least level to log, from the environment; info when it is
-// not given or not known.
-func LogLevel() slog.Level {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(os.Getenv(envLogLevel), "info"))); err != nil {
-		return slog.LevelInfo
-	}
-	return level
 }
 
 // AddMessageLog plays the request's script. An unknown script is refused.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -224,15 +223,6 @@ func TestHealth(t *testing.T) {
 		health, err := New().CheckHealth(t.Context(), &sdk.CheckHealthRequest{})
 		if err != nil || health.Serving != serving || (health.Message == "") != serving {
 			t.Errorf("%q: got %+v, %v", start, health, err)
-		}
-	}
-}
-
-func TestLogLevel(t *testing.T) {
-	for text, want := range map[string]slog.Level{"": slog.LevelInfo, "debug": slog.LevelDebug, "loud": slog.LevelInfo} {
-		t.Setenv(envLogLevel, text)
-		if got := LogLevel(); got != want {
-			t.Errorf("%q gave %s, want %s", text, got, want)
 		}
 	}
 }

@@ -1,22 +1,15 @@
 package pipedrive
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strconv"
 
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/crmhttp"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
-
-// envLogLevel names the variable with the least level to log: "debug", "info"
-// (default), "warn" or "error".
-const envLogLevel = "PIPEDRIVE_LOG_LEVEL"
 
 // Adapter logs messages as activities. One Adapter serves all calls of the
 // process, and all tenants: credentials come with a call and are kept nowhere.
@@ -31,7 +24,7 @@ type Adapter struct {
 func New() sdk.Adapter {
 	a, err := open(crmhttp.FromEnv("PIPEDRIVE"))
 	if err != nil {
-		return misconfigured{err}
+		return sdk.Misconfigured(err)
 	}
 	return a
 }
@@ -50,16 +43,6 @@ func open(config crmhttp.Config) (*Adapter, error) {
 // Close lets go of the connections to the CRM. A process that ends has no need of
 // it; tests have.
 func (a *Adapter) Close() { a.crm.Close() }
-
-// LogLevel returns the least level to log, from the environment; info when it is
-// not given or not known.
-func LogLevel() slog.Level {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(cmp.Or(os.Getenv(envLogLevel), "info"))); err != nil {
-		return slog.LevelInfo
-	}
-	return level
-}
 
 // AddMessageLog creates one activity for the request's message, or for its group
 // of messages. Whatever can be refused is refused before the activity is sent:
@@ -144,21 +127,4 @@ func (a *Adapter) complete(ctx context.Context, req *sdk.AddMessageLogRequest, d
 // help it.
 func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
 	return sdk.Serving(), nil
-}
-
-// misconfigured stands in for the adapter when its configuration is faulty.
-type misconfigured struct{ reason error }
-
-// AddMessageLog refuses: nothing was sent, and nothing will be.
-func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: m.text()}
-}
-
-// CheckHealth says what is wrong.
-func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
-	return sdk.NotServing(m.text()), nil
-}
-
-func (m misconfigured) text() string {
-	return fmt.Sprintf("the adapter is misconfigured: %v", m.reason)
 }

@@ -3,7 +3,6 @@ package pipedrive
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"reflect"
@@ -368,16 +367,5 @@ func TestConfigured(t *testing.T) {
 	asUser(`{"id":42,"hostname":"acme.example.com"}`)(req)
 	if _, err := strict.AddMessageLog(t.Context(), req); fault.CodeOf(err) != fault.CRMRejected || !strings.Contains(fault.MessageOf(err), "host") {
 		t.Errorf("a host of somebody else: %v", err)
-	}
-}
-
-func TestLogLevel(t *testing.T) {
-	for text, want := range map[string]slog.Level{
-		"": slog.LevelInfo, "debug": slog.LevelDebug, "WARN": slog.LevelWarn, "loud": slog.LevelInfo,
-	} {
-		t.Setenv("PIPEDRIVE_LOG_LEVEL", text)
-		if got := LogLevel(); got != want {
-			t.Errorf("%q gave %s, want %s", text, got, want)
-		}
 	}
 }

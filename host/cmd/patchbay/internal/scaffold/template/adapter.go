@@ -27,7 +27,7 @@ func New() sdk.Adapter {
 	config.ErrorMessage = errorMessage
 	crm, err := crmhttp.New(config)
 	if err != nil {
-		return misconfigured{err}
+		return sdk.Misconfigured(err)
 	}
 	return &Adapter{crm}
 }
@@ -136,17 +136,4 @@ func errorMessage(_ int, body []byte) string {
 		return ""
 	}
 	return answer.Error
-}
-
-// misconfigured stands in for the adapter when its configuration is faulty.
-type misconfigured struct{ reason error }
-
-// AddMessageLog refuses: nothing was sent, and nothing will be.
-func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: "the adapter is misconfigured: " + m.reason.Error()}
-}
-
-// CheckHealth says what is wrong.
-func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
-	return sdk.NotServing(m.reason.Error()), nil
 }
