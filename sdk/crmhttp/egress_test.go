@@ -47,6 +47,10 @@ func TestEgressByName(t *testing.T) {
 		call := openCall()
 		call.Hostname = host
 		err := c.For(call).PostJSON(t.Context(), "/a", 1, new(created))
+		// What is not allowed is refused before it is dialled, too.
+		if _, refusal := c.policy.origin(host); (refusal == nil) != allowed {
+			t.Errorf("the origin of %q: %v", host, refusal)
+		}
 		if allowed {
 			if err != nil {
 				t.Errorf("%q: %v", host, err)
