@@ -42,6 +42,12 @@ func (i *Instance) Dead() <-chan struct{} { return i.process.exited }
 // Done is closed once the process and its descendants are gone and reaped.
 func (i *Instance) Done() <-chan struct{} { return i.process.done }
 
+// Status says with which code or signal the process ended. It waits for Dead.
+func (i *Instance) Status() supervisor.Exit {
+	<-i.process.exited
+	return i.process.status()
+}
+
 // Exit says how the process ended. It waits for Done.
 func (i *Instance) Exit() supervisor.Exit {
 	<-i.process.done

@@ -238,13 +238,20 @@ func hostPeakRSS() int64 {
 	return peakRSS(&usage)
 }
 
-// conclude says how the process ended.
-func (p *process) conclude() supervisor.Exit {
-	exit := supervisor.Exit{Cause: supervisor.Exited, Code: p.cmd.ProcessState.ExitCode(), Stderr: p.out.report()}
+// status says how a process ended that was reaped, as far as the kernel tells.
+func (p *process) status() supervisor.Exit {
+	exit := supervisor.Exit{Cause: supervisor.Exited, Code: p.cmd.ProcessState.ExitCode()}
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if ok && status.Signaled() {
 		exit.Cause, exit.Code, exit.Signal = supervisor.Signaled, -1, unix.SignalName(status.Signal())
 	}
+	return exit
+}
+
+// conclude says how the process ended.
+func (p *process) conclude() supervisor.Exit {
+	exit := p.status()
+	exit.Stderr = p.out.report()
 	if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		exit.PeakRSS = p.peakOf(usage)
 	}

@@ -47,6 +47,14 @@ func (p *fakeProcess) Dead() <-chan struct{} { return p.dead }
 func (p *fakeProcess) Done() <-chan struct{} { return p.done }
 func (p *fakeProcess) Exit() Exit            { <-p.done; return p.exit }
 
+func (p *fakeProcess) Status() Exit {
+	<-p.dead
+	if p.exit.Signal != "" {
+		return Exit{Cause: Signaled, Code: -1, Signal: p.exit.Signal}
+	}
+	return Exit{Cause: Exited, Code: p.exit.Code}
+}
+
 func (p *fakeProcess) Health(ctx context.Context) (Health, error) {
 	p.mu.Lock()
 	health := p.health

@@ -13,6 +13,9 @@ type Instance interface {
 	// Done is closed once the process and its descendants are gone and reaped, and
 	// what they wrote was read.
 	Done() <-chan struct{}
+	// Status says with which code or signal the process ended, and no more. It may
+	// be called once Dead is closed.
+	Status() Exit
 	// Exit says how the process ended. It may be called once Done is closed.
 	Exit() Exit
 	// Stop asks the process to end, ends it by force when ctx is done, and

@@ -18,6 +18,7 @@ type process[I Instance] struct {
 	misses   int           // health checks missed in a row
 	isCut    bool          // cut is closed
 	lifetime time.Duration // from the start to the death; set by then
+	status   Cause         // what its end looked like before what it wrote was read
 
 	// Guarded by the Supervisor's mu.
 	leases   map[*Lease[I]]struct{}
@@ -222,7 +223,8 @@ func (s *Supervisor[I]) died(ctx context.Context, p *process[I]) {
 	}
 	answered := p.answered
 	s.mu.Unlock()
-	p.decision = s.fail(ctx, failure{cause: Exited, answered: answered, uptime: p.lifetime})
+	p.status = p.inst.Status().Cause
+	p.decision = s.fail(ctx, failure{cause: p.status, answered: answered, uptime: p.lifetime})
 	s.fell = p
 }
 
@@ -247,7 +249,7 @@ func (s *Supervisor[I]) exited(p *process[I]) {
 		c.Cause = why // else it ended on its own before the host got to it
 	}
 	if s.fell == p {
-		s.explain(c.Cause, c.Detail)
+		s.explain(p.status, c.Cause, c.Detail)
 	}
 	c.Decision = decision
 	s.file(c)
@@ -292,12 +294,12 @@ func lastLine(exit Exit) string {
 
 // explain puts what the last process died of into the reason for the state that
 // this has led to.
-func (s *Supervisor[I]) explain(cause Cause, detail string) {
+func (s *Supervisor[I]) explain(status, cause Cause, detail string) {
 	s.fell = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.why.cause {
-	case Exited:
+	case status:
 		s.why.cause, s.why.detail = cause, detail
 	case CrashLoop:
 		s.why.detail = loop(s.badStarts, cause, detail)
