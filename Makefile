@@ -7,6 +7,8 @@ FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 ROUNDS   ?= 3
 KEEP     ?=
+# Of mutations: only those whose heading matches this regular expression.
+ONLY     ?=
 
 # What is built runs anywhere: no cgo, no paths of this machine.
 export CGO_ENABLED ?= 0
@@ -18,7 +20,7 @@ LINT     = .tools/bin/golangci-lint
 say = @printf '\033[1m==>\033[0m %s\n' $(1)
 
 .DEFAULT_GOAL := all
-.PHONY: all help build demo test lint generate check-generated bench bench-micro fuzz vuln clean
+.PHONY: all help build demo test lint generate check-generated bench bench-micro fuzz mutations vuln clean
 
 ## all: generate, lint, test and build
 all: generate lint test build
@@ -28,7 +30,7 @@ help:
 	@echo 'Targets:'
 	@sed -n 's/^## \([a-z-]*\): /  \1	/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) TEST_P=$(TEST_P) KEEP=1 (for demo)'
+	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) TEST_P=$(TEST_P) KEEP=1 (for demo) ONLY=regexp (for mutations)'
 
 ## build: build the host, the example CRM and the adapter packages into dist/
 build:
@@ -86,6 +88,10 @@ bench-micro:
 ## fuzz: run every fuzz target for FUZZTIME
 fuzz:
 	@FUZZTIME=$(FUZZTIME) .tools/fuzz
+
+## mutations: take rules out of a copy of the code, one at a time; each must be missed by its test
+mutations:
+	@CGO_ENABLED=0 $(GO) run ./host/cmd/patchbay/internal/mutation -p $(TEST_P) -only '$(ONLY)'
 
 ## vuln: look for known vulnerabilities (needs the network)
 vuln:
