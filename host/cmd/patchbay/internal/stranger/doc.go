@@ -11,5 +11,9 @@
 //
 // One module is the one that "patchbay adapter new" writes. Others lie in
 // testdata/<adapter's name>, without go.mod and go.sum, and have a line in the list
-// of modules: see module_test.go for what a module must bring along.
+// of modules: see module_test.go for what a module must bring along. Of these, tiny
+// is the least that is an adapter, and cardfile was written by somebody who had the
+// documentation alone, for a CRM that is unlike those of this repository: it takes
+// forms, Basic credentials and a second request for the folder, and answers the ID
+// in the Location header.
 package stranger

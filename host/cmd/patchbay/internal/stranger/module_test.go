@@ -2,6 +2,7 @@ package stranger
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,17 +19,22 @@ import (
 //
 //   - the adapter as its main package in the root, with tests,
 //   - manifest.json and message.json, a message to be logged,
-//   - a fake of its CRM, run as "cmd/fakecrm ADDRESS TOKEN", which takes that
-//     bearer token and prints its URL on a line of its own once it can be reached.
+//   - a fake of its CRM, run as "FAKE ADDRESS KEY", which takes that key in the
+//     header of the module, lists its records, and prints its URL on a line of its
+//     own once it can be reached.
 type module struct {
 	name string // the adapter's, as in the manifest
 	path string // of the Go module
 	// write puts the module into dir, which is there and empty.
 	write func(t *testing.T, m module, dir string)
+	// fake is the package of the fake CRM's command.
+	fake string
+	// header is the Authorization header by which the fake knows its key.
+	header string
 	// add are further flags of "patchbay message add" that its CRM needs.
 	add []string
 	// records is the path below which the fake lists its records, and list the
-	// member of the answer that holds them.
+	// member of the answer that holds them; "" when the answer is the list.
 	records, list string
 	// exact says that the program is made of all that package scaffold lists, not
 	// of some of it.
@@ -38,11 +44,25 @@ type module struct {
 // modules are those under test.
 var modules = []module{
 	{
-		name: "acme", path: "example.com/acme", write: generated, exact: true,
+		name: "acme", path: "example.com/acme", write: generated, exact: true, fake: "./cmd/fakecrm", header: bearer,
 		add: []string{"--contact-id", "7", "--field", "project=apollo"}, records: "/notes", list: "notes",
 	},
-	{name: "tiny", path: "example.org/nobody/tiny", write: kept, add: []string{"--contact-id", "Ada"}, records: "/lines", list: "lines"},
+	{
+		name: "tiny", path: "example.org/nobody/tiny", write: kept, fake: "./cmd/fakecrm", header: bearer,
+		add: []string{"--contact-id", "Ada"}, records: "/lines", list: "lines",
+	},
+	{
+		name: "cardfile", path: "example.com/cardfile", write: kept, fake: "./cmd/cardfile-server",
+		header: "Basic " + base64.StdEncoding.EncodeToString([]byte(crmKey+":")),
+		add:    []string{"--contact-id", "7", "--contact-name", "Ada Lovelace", "--field", "folder=Inbox"}, records: "/debug/cards",
+	},
 }
+
+// crmKey is the key that the fake CRMs take, and bearer the usual header for it.
+const (
+	crmKey = "crm-secret"
+	bearer = "Bearer " + crmKey
+)
 
 // generated writes the module of "patchbay adapter new".
 func generated(t *testing.T, m module, dir string) {
@@ -90,16 +110,18 @@ func (m module) held(t *testing.T, crm string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, crm+m.records, nil)
 	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+crmToken)
+	req.Header.Set("Authorization", m.header)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: stepLimit}
 	resp, err := client.Do(req)
 	must(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	must(t, err)
-	var answer map[string]json.RawMessage
+	answer := map[string]json.RawMessage{"": text}
+	if m.list != "" {
+		must(t, json.Unmarshal(text, &answer))
+	}
 	var list []json.RawMessage
-	must(t, json.Unmarshal(text, &answer))
 	if err := json.Unmarshal(answer[m.list], &list); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("the fake CRM answered %s: %s (%v)", resp.Status, text, err)
 	}

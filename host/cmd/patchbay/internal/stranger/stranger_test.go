@@ -12,9 +12,6 @@ import (
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/scaffold"
 )
 
-// crmToken is what the fake CRMs take.
-const crmToken = "crm-secret"
-
 // TestModules takes every module the way of its author, step by step.
 func TestModules(t *testing.T) {
 	t.Parallel()
@@ -46,7 +43,7 @@ func (a *author) build(t *testing.T) {
 	run(t, buildLimit, a.dir, "go", "vet", "./...")
 	run(t, buildLimit, a.dir, "go", "test", "./...")
 	run(t, buildLimit, a.dir, "go", "build", "-trimpath", "-o", "build/"+a.name, ".")
-	run(t, buildLimit, a.dir, "go", "build", "-trimpath", "-o", "build/fakecrm", "./cmd/fakecrm")
+	run(t, buildLimit, a.dir, "go", "build", "-trimpath", "-o", "build/fakecrm", a.fake)
 }
 
 // pullsIn holds what the program is made of against the list.
@@ -95,7 +92,7 @@ func (a *author) logs(t *testing.T) {
 	server := a.startHost(t, config)
 
 	header := filepath.Join(a.dir, "header.txt")
-	must(t, os.WriteFile(header, []byte("Bearer "+crmToken+"\n"), 0o600))
+	must(t, os.WriteFile(header, []byte(a.header+"\n"), 0o600))
 	client := func(args ...string) string {
 		t.Helper()
 		args = append(args, "--server", server, "--token", "@"+filepath.Join(data, "admin.token"))
@@ -123,7 +120,7 @@ func (a *author) logs(t *testing.T) {
 // startCRM runs the module's fake CRM and returns its URL.
 func (a *author) startCRM(t *testing.T) (url string) {
 	t.Helper()
-	cmd := command(context.WithoutCancel(t.Context()), a.dir, filepath.Join(a.dir, "build", "fakecrm"), "127.0.0.1:0", crmToken)
+	cmd := command(context.WithoutCancel(t.Context()), a.dir, filepath.Join(a.dir, "build", "fakecrm"), "127.0.0.1:0", crmKey)
 	start(t, cmd, func(line string) bool {
 		url = strings.TrimSpace(line)
 		return strings.HasPrefix(url, "http://127.0.0.1:")
