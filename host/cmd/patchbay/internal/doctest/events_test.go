@@ -38,7 +38,7 @@ var (
 	refused = &ledger.Problem{Code: fault.CRMRejected, Class: fault.Permanent, Source: fault.CRM}
 	later   = &ledger.Problem{Code: fault.CRMUnavailable, Class: fault.Retryable, Source: fault.CRM}
 	doubt   = &ledger.Problem{Code: fault.Outcome, Class: fault.Unknown, Source: fault.Host}
-	timing  = ledger.Timing{Window: 20 * time.Second, Apply: 30 * time.Second}
+	attempt = ledger.Timing{Window: 20 * time.Second, Apply: 30 * time.Second}
 
 	events = map[string]event{
 		"new request, same message": {},
@@ -65,7 +65,7 @@ var (
 		"search: not found after settling": {
 			forms: one(func(n int64) ledger.Event { return ledger.NotFound{Epoch: n, Dead: true} }), settled: after,
 		},
-		"retry":                 {forms: one(func(int64) ledger.Event { return ledger.Retry{Timing: timing} })},
+		"retry":                 {forms: one(func(int64) ledger.Event { return ledger.Retry{Timing: attempt} })},
 		"resolve with a log ID": {forms: one(func(int64) ledger.Event { return ledger.ResolveLogged{ID: "2"} })},
 		"resolve as not logged": {forms: one(func(int64) ledger.Event { return ledger.ResolveNotLogged{Dead: true} })},
 		"forget":                {forms: one(func(int64) ledger.Event { return ledger.Forget{} })},
@@ -78,7 +78,7 @@ var (
 // standing returns an entry in that state, with an attempt that may still be on its
 // way or without.
 func standing(state ledger.State, settled bool) ledger.Entry {
-	e := ledger.Open(ledger.Entry{ID: "e", CanFind: true}, []string{"a"}, timing, begun)
+	e := ledger.Open(ledger.Entry{ID: "e", CanFind: true}, []string{"a"}, attempt, begun)
 	switch state {
 	case ledger.Unknown:
 		e = ledger.Apply(e, ledger.Lost{Epoch: e.Epoch, Problem: doubt}, begun, ledger.RowsFree).Entry
@@ -95,8 +95,8 @@ func standing(state ledger.State, settled bool) ledger.Entry {
 	return e
 }
 
-// words are what a cell says of the ledger, each with the words of the document.
-var words = map[string]*regexp.Regexp{
+// cellWords are what a cell says of the ledger, each as the document has it.
+var cellWords = map[string]*regexp.Regexp{
 	"logged":   regexp.MustCompile(`\blogged\b`),
 	"failed":   regexp.MustCompile(`\bfailed\b`),
 	"unknown":  regexp.MustCompile(`\bunknown\b`),
@@ -174,7 +174,7 @@ func becomes(state ledger.State, ev event, status map[string]int) []string {
 func saidIn(cell string) (said, codes []string) {
 	codes = codeSpan.FindAllString(cell, -1)
 	cell = codeSpan.ReplaceAllString(cell, "")
-	for word, pattern := range words {
+	for word, pattern := range cellWords {
 		if pattern.MatchString(cell) {
 			said = append(said, word)
 		}

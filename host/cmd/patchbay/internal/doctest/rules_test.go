@@ -111,14 +111,14 @@ func TestBundledAdapters(t *testing.T) {
 		if path.Dir(name) != "manifests" || strings.HasSuffix(name, ".schema.json") {
 			continue
 		}
-		read, err := manifest.Parse([]byte(read(t, name)))
+		found, err := manifest.Parse([]byte(read(t, name)))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		described = append(described, read.Name)
-		if name != "manifests/"+read.Name+".json" || !exists("plugins/"+read.Name+"/main.go") {
-			t.Errorf("%s is of %s, which does not stand in plugins/%s", name, read.Name, read.Name)
+		described = append(described, found.Name)
+		if name != "manifests/"+found.Name+".json" || !exists("plugins/"+found.Name+"/main.go") {
+			t.Errorf("%s is of %s, which does not stand in plugins/%s", name, found.Name, found.Name)
 		}
 	}
 	slices.Sort(described)

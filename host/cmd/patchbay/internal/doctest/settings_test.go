@@ -97,8 +97,8 @@ func TestBoundsOfSettings(t *testing.T) {
 	}
 }
 
-// values has a value for each type of the settings below adapters.<name>.
-var values = map[string]string{
+// valuesOfTypes has a value for each type of the settings below adapters.<name>.
+var valuesOfTypes = map[string]string{
 	"map of name to text": "{ACME_BASE_URL: x}", "list of addresses": "[10.0.0.0/8, crm.internal]",
 	"integer": "32", "number": "1.5", "duration": "20s", "true|false": "true",
 }
@@ -116,9 +116,9 @@ func TestSettingsOfAdapters(t *testing.T) {
 			indent += "  "
 		}
 		file := filepath.Join(t.TempDir(), "patchbay.yaml")
-		must(t, os.WriteFile(file, []byte(text+" "+values[s.Type]+"\n"), 0o600))
+		must(t, os.WriteFile(file, []byte(text+" "+valuesOfTypes[s.Type]+"\n"), 0o600))
 		c, _, err := config.Load(config.Sources{File: file})
-		if err != nil || reflect.DeepEqual(c.Adapters["acme"], config.Adapter{}) || values[s.Type] == "" {
+		if err != nil || reflect.DeepEqual(c.Adapters["acme"], config.Adapter{}) || valuesOfTypes[s.Type] == "" {
 			t.Errorf("%s, of type %s: %+v, %v", s.Key, s.Type, c, err)
 		}
 	}
