@@ -9,7 +9,9 @@
 // package and never stops the host.
 //
 // The digest of checksums.txt stands for the whole package. It is pinned when a
-// version is seen first, and a version whose digest has changed since is refused.
+// version is seen first, and a version whose digest has changed since is refused
+// until it is installed: Examine and Commit take what lies there now, of one
+// adapter, and leave all others as they are.
 package catalog
 
 import (
@@ -34,6 +36,8 @@ type Pins interface {
 	// PinPackage records the digest of a version that was never seen before, and
 	// returns the digest that stands: this one, or an earlier one.
 	PinPackage(ctx context.Context, name, version, digest string) (pinned string, err error)
+	// RepinPackage records the digest in place of the one that stands, durably.
+	RepinPackage(ctx context.Context, name, version, digest string) error
 }
 
 // Config says where packages lie and for whom they are read.
@@ -43,7 +47,8 @@ type Config struct {
 	Dirs []string
 	// Pins remembers digests; nil pins nothing.
 	Pins Pins
-	// Log takes one record for each new problem; nil discards them.
+	// Log takes one record for each new problem and for each package installed; nil
+	// discards them.
 	Log *slog.Logger
 	// Overrides are the operator's changes to manifests, by adapter name.
 	Overrides map[string]manifest.Overrides
@@ -75,10 +80,10 @@ func (c Config) validate() error {
 }
 
 // Catalog holds the installed packages. Its methods may be called concurrently;
-// readers see the outcome of one Load, never half of one.
+// readers see the outcome of one Load or Commit, never half of one.
 type Catalog struct {
 	cfg  Config
-	load sync.Mutex // one Load at a time
+	load sync.Mutex // one Load or Commit at a time
 	now  atomic.Pointer[snapshot]
 }
 
@@ -100,11 +105,9 @@ func New(cfg Config) (*Catalog, error) {
 func (c *Catalog) Load(ctx context.Context) error {
 	c.load.Lock()
 	defer c.load.Unlock()
-	s := &scan{cfg: c.cfg, packages: map[string]map[string]*Package{}}
-	for _, dir := range c.cfg.Dirs {
-		if err := s.folder(ctx, dir); err != nil {
-			return err
-		}
+	s := &scan{cfg: c.cfg}
+	if err := s.walk(ctx); err != nil {
+		return err
 	}
 	next := s.snapshot()
 	c.report(ctx, c.now.Load(), next)

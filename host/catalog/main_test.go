@@ -90,9 +90,11 @@ func digestOf(t *testing.T, name string) string {
 
 // fakePins remembers pins in memory.
 type fakePins struct {
-	mu   sync.Mutex
-	pins map[string]string
-	err  error
+	mu       sync.Mutex
+	pins     map[string]string
+	err      error
+	repinned []string         // in the order of the calls
+	refuse   map[string]error // of RepinPackage, by name and version
 }
 
 func (p *fakePins) PinPackage(_ context.Context, name, version, digest string) (string, error) {
@@ -109,6 +111,24 @@ func (p *fakePins) PinPackage(_ context.Context, name, version, digest string) (
 		p.pins[key] = digest
 	}
 	return p.pins[key], nil
+}
+
+func (p *fakePins) RepinPackage(_ context.Context, name, version, digest string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.refuse[name+" "+version]; err != nil {
+		return err
+	}
+	p.repinned = append(p.repinned, name+" "+version)
+	p.pins[name+" "+version] = digest
+	return nil
+}
+
+// pinned returns the digest that stands.
+func (p *fakePins) pinned(name, version string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pins[name+" "+version]
 }
 
 // open returns a loaded catalog for linux/amd64.

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/patchbay-crm/patchbay/host/manifest"
 	"github.com/patchbay-crm/patchbay/host/strictjson"
@@ -75,9 +76,16 @@ func (p Problem) Error() string {
 
 // The remedies that several problems share.
 const (
-	remedyPack    = "install the package again, or pack it again if you are its author"
-	remedyRestore = "restore the package's files, or install it again as an administrator; a new build needs a new version"
+	remedyPack    = "copy the package here again, or pack it again if you are its author"
+	remedyRestore = "restore the package's files, or pack it again if you are its author: patchbay adapter pack"
 )
+
+// remedyInstall says how to have a host take the package that lies there now in
+// place of the one that it installed under this version.
+func remedyInstall(name, version string) string {
+	return fmt.Sprintf("if this build is to be used, have the running host take it: patchbay adapter install %s --version %s; "+
+		"otherwise restore the one that was installed", name, version)
+}
 
 func problem(cause, remedy, detail string) *Problem {
 	return &Problem{Cause: cause, Remedy: remedy, Detail: detail}

@@ -19,11 +19,35 @@ const (
 	maxVersions = 1000
 )
 
-// scan collects packages and problems while Load walks the adapters folders.
+// scan collects packages and problems while the adapters folders are walked.
 type scan struct {
 	cfg      Config
+	only     scope
 	packages map[string]map[string]*Package
 	problems []Problem
+	// unread are the problems of folders that are there and cannot be listed:
+	// nobody knows what lies in them.
+	unread []Problem
+}
+
+// scope is what a scan looks for; the zero scope is everything.
+type scope struct {
+	name    string // of the one adapter; empty for all
+	version string // its one version; empty for all
+}
+
+func (s scope) adapter(name string) bool      { return s.name == "" || s.name == name }
+func (s scope) versionOf(version string) bool { return s.version == "" || s.version == version }
+
+// walk reads the adapters folders. Its error is not of a package.
+func (s *scan) walk(ctx context.Context) error {
+	s.packages = map[string]map[string]*Package{}
+	for _, dir := range s.cfg.Dirs {
+		if err := s.folder(ctx, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scan) refuse(dir, name, version string, p *Problem) {
@@ -31,18 +55,29 @@ func (s *scan) refuse(dir, name, version string, p *Problem) {
 	s.problems = append(s.problems, *p)
 }
 
+// refuseFolder notes that a folder cannot be listed, or not wholly.
+func (s *scan) refuseFolder(dir, name, remedy string, err error) {
+	s.refuse(dir, name, "", problem(CauseNotInstalled, remedy, err.Error()))
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errTooMany) {
+		s.unread = append(s.unread, s.problems[len(s.problems)-1])
+	}
+}
+
 // folder reads one adapters folder.
 func (s *scan) folder(ctx context.Context, dir string) error {
 	dir = absolute(dir)
 	names, err := folders(dir, maxAdapters)
 	if err != nil {
-		s.refuse(dir, "", "", problem(CauseNotInstalled, "create the folder and install adapters in it, or mend adaptersDirs", err.Error()))
+		s.refuseFolder(dir, "", "create the folder and install adapters in it, or mend adaptersDirs", err)
 	}
 	for _, name := range names {
 		sub := filepath.Join(dir, name)
 		if !manifest.ValidName(name) {
 			s.refuse(sub, "", "", problem(CauseNotInstalled, "give the folder the name of its adapter, or move it elsewhere",
 				"the folder's name cannot be the name of an adapter"))
+			continue
+		}
+		if !s.only.adapter(name) {
 			continue
 		}
 		if err := s.adapter(ctx, sub, name); err != nil {
@@ -57,7 +92,7 @@ func (s *scan) adapter(ctx context.Context, dir, name string) error {
 	versions, err := folders(dir, maxVersions)
 	switch {
 	case err != nil:
-		s.refuse(dir, name, "", problem(CauseNotInstalled, "make the folder readable", err.Error()))
+		s.refuseFolder(dir, name, "make the folder readable", err)
 	case len(versions) == 0:
 		s.refuse(dir, name, "", problem(CauseNotInstalled, "install a version of the adapter, or remove the folder", "the folder holds no version"))
 	}
@@ -66,6 +101,9 @@ func (s *scan) adapter(ctx context.Context, dir, name string) error {
 		if !manifest.ValidVersion(version) {
 			s.refuse(sub, name, "", problem(CauseNotInstalled, "give the folder the version as its name, such as 1.0.0, or move it elsewhere",
 				"the folder's name is no semantic version"))
+			continue
+		}
+		if !s.only.versionOf(version) {
 			continue
 		}
 		if err := s.version(ctx, sub, name, version); err != nil {
@@ -138,7 +176,7 @@ func (s *scan) pin(ctx context.Context, name, version, digest string) error {
 		return fmt.Errorf("pin the digest: %w", err)
 	}
 	if pinned != digest {
-		return problem(CauseDigestMismatch, remedyRestore, "the package is not the one that was installed under this version")
+		return problem(CauseDigestMismatch, remedyInstall(name, version), "the package is not the one that was installed under this version")
 	}
 	return nil
 }
@@ -157,6 +195,8 @@ func ReadPackage(ctx context.Context, dir string, cfg Config) (*Package, error) 
 	return p, err
 }
 
+var errTooMany = errors.New("the folder holds more")
+
 // folders returns the names of the folders in dir, sorted, those that begin with a
 // dot left out: packages are made under such names.
 func folders(dir string, limit int) ([]string, error) {
@@ -174,7 +214,7 @@ func folders(dir string, limit int) ([]string, error) {
 			continue
 		}
 		if len(names) == limit {
-			return names, fmt.Errorf("the folder holds more than %d folders; the others are left out", limit)
+			return names, fmt.Errorf("%w than %d folders; the others are left out", errTooMany, limit)
 		}
 		names = append(names, e.Name())
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
-// snapshot is the outcome of one Load. It never changes.
+// snapshot is the outcome of one Load or Commit. It never changes.
 type snapshot struct {
 	packages map[string]map[string]*Package // by name and version
 	adapters []Adapter                      // by name
