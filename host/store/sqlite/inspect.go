@@ -22,7 +22,13 @@ type Inspection struct {
 	Schema int64
 	// Facts are the facts of the installation (store.Registry).
 	Facts map[string]string
+	// Pins are the digests of the adapter versions that hosts have seen
+	// (store.Registry).
+	Pins map[AdapterVersion]string
 }
+
+// AdapterVersion is a version of an adapter.
+type AdapterVersion struct{ Name, Version string }
 
 // ErrPartial is a database that cannot be looked into without changing a file: it
 // has a write-ahead log without the index that belongs to it, as in a copy. The
@@ -73,7 +79,10 @@ func inspect(ctx context.Context, path string) (found Inspection, err error) {
 	if found.Schema > known {
 		return found, newer(found.Schema, known)
 	}
-	found.Facts, err = facts(ctx, db)
+	if found.Facts, err = facts(ctx, db); err != nil {
+		return found, err
+	}
+	found.Pins, err = pins(ctx, db)
 	return found, err
 }
 
@@ -102,21 +111,48 @@ func untouched(path string) (params string, err error) {
 	return "mode=ro&readonly_shm=1&_query_only=1", nil
 }
 
-func facts(ctx context.Context, db *sql.DB) (_ map[string]string, err error) {
-	rows, err := db.QueryContext(ctx, "SELECT name, value FROM facts")
+func facts(ctx context.Context, db *sql.DB) (map[string]string, error) {
+	out := map[string]string{}
+	err := eachRow(ctx, db, "SELECT name, value FROM facts", func(scan func(...any) error) error {
+		var name, value string
+		err := scan(&name, &value)
+		out[name] = value
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the facts: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	out := map[string]string{}
-	for rows.Next() {
-		var name, value string
-		if err := rows.Scan(&name, &value); err != nil {
-			return nil, fmt.Errorf("read the facts: %w", err)
-		}
-		out[name] = value
+	return out, nil
+}
+
+func pins(ctx context.Context, db *sql.DB) (map[AdapterVersion]string, error) {
+	out := map[AdapterVersion]string{}
+	err := eachRow(ctx, db, "SELECT name, version, digest FROM pins", func(scan func(...any) error) error {
+		var of AdapterVersion
+		var digest string
+		err := scan(&of.Name, &of.Version, &digest)
+		out[of] = digest
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the packages' digests: %w", err)
 	}
-	return out, rows.Err()
+	return out, nil
+}
+
+// eachRow gives take every row of a query, until it fails.
+func eachRow(ctx context.Context, db *sql.DB, query string, take func(scan func(...any) error) error) (err error) {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := take(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // knownSchema returns the newest version of the schema that this build knows.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,14 +50,11 @@ func sameFiles(t *testing.T, dir string, before map[string]string) {
 }
 
 // copied makes a database and copies its files while it is open, as a host
-// leaves them that is killed. Its fact stands in the log only.
+// leaves them that is killed. What it has seen stands in the log only.
 func copied(t *testing.T, names ...string) (path string) {
 	t.Helper()
 	from, to := t.TempDir(), t.TempDir()
-	db := openTest(t, Config{Path: filepath.Join(from, "ledger.db")})
-	if _, err := db.Fact(t.Context(), "a", "1"); err != nil {
-		t.Fatal(err)
-	}
+	seen(t, openTest(t, Config{Path: filepath.Join(from, "ledger.db")}))
 	for _, name := range names {
 		content, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
@@ -69,13 +67,24 @@ func copied(t *testing.T, names ...string) (path string) {
 	return filepath.Join(to, "ledger.db")
 }
 
+// seen records a fact and the digests of two versions.
+func seen(t *testing.T, db *DB) {
+	t.Helper()
+	_, err := db.Fact(t.Context(), "a", "1")
+	for version, digest := range map[string]string{"1.0.0": "aa", "1.1.0": "bb"} {
+		_, pinErr := db.PinPackage(t.Context(), "acme", version, digest)
+		err = errors.Join(err, pinErr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	closed := filepath.Join(t.TempDir(), "ledger.db")
 	db := openTest(t, Config{Path: closed})
-	if _, err := db.Fact(t.Context(), "a", "1"); err != nil {
-		t.Fatal(err)
-	}
+	seen(t, db)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +98,9 @@ func TestInspect(t *testing.T) {
 			got, err := Inspect(t.Context(), path)
 			if err != nil || got.Empty || got.Schema != 2 || got.Facts["a"] != "1" {
 				t.Errorf("got %+v, %v", got, err)
+			}
+			if want := map[AdapterVersion]string{{"acme", "1.0.0"}: "aa", {"acme", "1.1.0"}: "bb"}; !maps.Equal(got.Pins, want) {
+				t.Errorf("got the digests %v, want %v", got.Pins, want)
 			}
 			sameFiles(t, filepath.Dir(path), before)
 		})

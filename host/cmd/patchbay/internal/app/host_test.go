@@ -68,22 +68,27 @@ const echoManifest = `{
 // packages makes an adapters folder with the test binary as its one adapter.
 func packages(t *testing.T) string {
 	t.Helper()
+	out := filepath.Join(t.TempDir(), "adapters")
+	pack(t, out, fmt.Sprintf(echoManifest, runtime.GOOS, runtime.GOARCH))
+	return out
+}
+
+// pack puts a package of the test binary into an adapters folder.
+func pack(t *testing.T, out, manifest string) {
+	t.Helper()
 	executable, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "echo.json")
-	if err := os.WriteFile(file, fmt.Appendf(nil, echoManifest, runtime.GOOS, runtime.GOARCH), 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "echo.json")
+	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(dir, "adapters")
 	if _, err := catalog.Pack(t.Context(), catalog.PackInput{
 		Out: out, Manifest: file, Executables: map[string]string{runtime.GOOS + "/" + runtime.GOARCH: executable},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return out
 }
 
 // running is a host under test.
@@ -110,7 +115,14 @@ func configure(t *testing.T, adapters, data string) *config.Config {
 // begin starts a host; the test's end stops it.
 func begin(t *testing.T, c *config.Config) *running {
 	t.Helper()
-	host, err := New(c, Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test"})
+	return beginWith(t, c, t.Output())
+}
+
+// beginWith is begin with another place for the log, which may be read once the
+// host has ended.
+func beginWith(t *testing.T, c *config.Config, log io.Writer) *running {
+	t.Helper()
+	host, err := New(c, Options{Log: slog.New(slog.NewTextHandler(log, nil)), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -229,31 +229,3 @@ func (p *parts) ready() error {
 	}
 	return nil
 }
-
-// warnUnused says what the configuration holds for adapters that are not there,
-// and variables that no installed version of an adapter takes.
-func (h *Host) warnUnused(c *catalog.Catalog) {
-	known := map[string]map[string]bool{}
-	for _, a := range c.Adapters() {
-		known[a.Name] = map[string]bool{}
-		for _, version := range a.Versions {
-			if pkg, err := c.Lookup(a.Name, version); err == nil {
-				for _, name := range pkg.Manifest.Run.Env {
-					known[a.Name][name] = true
-				}
-			}
-		}
-	}
-	for name, a := range h.cfg.Adapters {
-		vars, installed := known[name]
-		if !installed {
-			h.log.Warn("configuration is for an adapter that is not installed", keyAdapter, name)
-			continue
-		}
-		for _, v := range a.Env.Names() {
-			if !vars[v] {
-				h.log.Warn("configured variable is not in the adapter's manifest", keyAdapter, name, "variable", v)
-			}
-		}
-	}
-}

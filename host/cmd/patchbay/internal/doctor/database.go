@@ -16,8 +16,8 @@ const restore = "bring it back from a backup together with its key; a new one in
 	"so messages may be logged again"
 
 // database looks into the database of a host that does not run; keyed says that
-// the key file can be read.
-func (f *findings) database(ctx context.Context, c *config.Config, keyed bool) {
+// the key file can be read. It returns the digests of packages that stand there.
+func (f *findings) database(ctx context.Context, c *config.Config, keyed bool) pins {
 	const check = "database"
 	found, err := sqlite.Inspect(ctx, c.SQLiteFile())
 	switch {
@@ -36,6 +36,7 @@ func (f *findings) database(ctx context.Context, c *config.Config, keyed bool) {
 	default:
 		f.add(check, OK, "", "%s (schema %d)", c.SQLiteFile(), found.Schema)
 	}
+	return found.Pins
 }
 
 // newDatabase tells of a database that the next start makes.

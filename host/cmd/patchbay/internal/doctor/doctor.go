@@ -70,12 +70,13 @@ func Examine(ctx context.Context, src config.Sources) []Finding {
 	}
 	running := f.dataDir(c)
 	keyed := f.key(c)
+	var seen pins
 	if !running {
-		f.database(ctx, c, keyed)
+		seen = f.database(ctx, c, keyed)
 	}
 	f.adminToken(c)
 	f.address(ctx, c, running)
-	f.packages(ctx, c)
+	f.packages(ctx, c, seen)
 	f.sockets()
 	f.kernel()
 	return f

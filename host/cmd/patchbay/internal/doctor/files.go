@@ -90,7 +90,7 @@ func (f *findings) lock(dir string) (running bool) {
 	}
 	defer func() { _ = file.Close() }()
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		f.add("running host", Info, "", "a host runs in this directory")
+		f.add("running host", Info, "", "a host runs in this directory; what it makes of its packages, patchbay adapter show tells")
 		return true
 	}
 	return false

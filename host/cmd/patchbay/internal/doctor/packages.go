@@ -5,23 +5,24 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/app"
 	"github.com/patchbay-crm/patchbay/host/config"
+	"github.com/patchbay-crm/patchbay/host/store/sqlite"
 )
 
-// packages checks the adapters folders and every package in them.
-func (f *findings) packages(ctx context.Context, c *config.Config) {
+// packages checks the adapters folders and every package in them. seen are the
+// packages that hosts have seen, as far as that is known.
+func (f *findings) packages(ctx context.Context, c *config.Config, seen pins) {
 	for _, dir := range c.AdaptersDirs {
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			f.add("adapters", Warn, "install adapters there (make build fills dist/adapters), or set adaptersDirs", "%s does not exist", dir)
 		}
 	}
-	cat, err := catalog.New(catalog.Config{Dirs: c.AdaptersDirs, Overrides: c.Overrides()})
+	cat, err := catalog.New(catalog.Config{Dirs: c.AdaptersDirs, Overrides: c.Overrides(), Pins: seen})
 	if err == nil {
 		err = cat.Load(ctx)
 	}
@@ -38,8 +39,8 @@ func (f *findings) packages(ctx context.Context, c *config.Config) {
 			f.pkg(cat, a.Name, version)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Adapters)) {
-		f.adapterSettings(cat, name, c.Adapters[name])
+	for _, u := range app.UnusedSettings(cat, c.Adapters) {
+		f.unused(u)
 	}
 }
 
@@ -56,18 +57,32 @@ func (f *findings) pkg(cat *catalog.Catalog, name, version string) {
 	}
 }
 
-// adapterSettings names what the configuration holds for an adapter that takes
-// none of it.
-func (f *findings) adapterSettings(cat *catalog.Catalog, name string, a config.Adapter) {
-	p, err := cat.Latest(name)
-	if err != nil {
-		f.add("configuration", Warn, "install the adapter, or remove adapters."+name, "adapters.%s: no version of it can be used", name)
-		return
+// unused names what the configuration says about adapters for nothing.
+func (f *findings) unused(u app.Unused) {
+	switch {
+	case u.Variable == "":
+		f.add("configuration", Warn, "install the adapter, mend its package, or remove adapters."+u.Adapter,
+			"adapters.%s: no version of it can be used", u.Adapter)
+	case u.Refused:
+		f.add("configuration", Info, "", "adapters.%s.env.%s: no version that can be used takes it; one that is refused may",
+			u.Adapter, u.Variable)
+	default:
+		f.add("configuration", Warn, "remove it, or correct its name; the manifest's run.env lists what the adapter takes",
+			"adapters.%s.env.%s: the adapter does not take it", u.Adapter, u.Variable)
 	}
-	for _, v := range a.Env.Names() {
-		if !slices.Contains(p.Manifest.Run.Env, v) {
-			f.add("configuration", Warn, "remove it, or correct its name; the manifest's run.env lists what the adapter takes",
-				"adapters.%s.env.%s: the adapter does not take it", name, v)
-		}
-	}
+}
+
+// pins are the digests of packages that the database holds. They answer the catalog
+// as a host's store does, but record nothing: doctor changes nothing.
+type pins map[sqlite.AdapterVersion]string
+
+// PinPackage returns the digest that stands: a version that was never seen may be
+// what it likes.
+func (p pins) PinPackage(_ context.Context, name, version, digest string) (string, error) {
+	return cmp.Or(p[sqlite.AdapterVersion{Name: name, Version: version}], digest), nil
+}
+
+// RepinPackage refuses.
+func (pins) RepinPackage(context.Context, string, string, string) error {
+	return errors.New("doctor installs nothing")
 }
