@@ -59,10 +59,12 @@ type Config struct {
 	Header http.Header
 	// RootCAs are the certificate authorities to trust. Default: the system's.
 	RootCAs *x509.CertPool
-	// ErrorMessage extracts from the body of a failed request a few words that
-	// help the user, "" for none. Secrets are taken out of the body before and out
-	// of the words after, which are then cut to 300 bytes. Default: no words.
-	ErrorMessage func(status int, body []byte) string
+	// ErrorMessage extracts from the answer to a failed request a few words that
+	// help the user, "" for none. Look at the Content-Type where the CRM has one
+	// for its own refusals: a proxy before it answers in HTML. Secrets are taken
+	// out of the headers and the body before, and out of the words after, which
+	// are then cut to 300 bytes. The answer is a copy. Default: no words.
+	ErrorMessage func(*Response) string
 	// RetryAfter reads from the headers of a failed request how long to wait. It
 	// is asked when there is no usable Retry-After header. See SecondsHeader.
 	// Default: not known.

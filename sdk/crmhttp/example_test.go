@@ -25,9 +25,9 @@ func crm(status int, location, body string) (client *crmhttp.Client, done func()
 	}))
 	client, err := crmhttp.New(crmhttp.Config{
 		BaseURL: srv.URL, AllowPrivate: []string{"127.0.0.1"},
-		ErrorMessage: func(_ int, body []byte) string {
+		ErrorMessage: func(resp *crmhttp.Response) string {
 			var e struct{ Error string }
-			_ = json.Unmarshal(body, &e) // another form: no words
+			_ = json.Unmarshal(resp.Body, &e) // another form: no words
 			return e.Error
 		},
 	})

@@ -111,7 +111,13 @@ func (x *exchange) excerpt(resp *Response) string {
 		return ""
 	}
 	scrub := x.scrubber()
-	return scrub.foreign(x.client.cfg.ErrorMessage(resp.Status, []byte(scrub.text(string(resp.Body)))))
+	clean := &Response{Status: resp.Status, Header: resp.Header.Clone(), Body: []byte(scrub.text(string(resp.Body)))}
+	for _, values := range clean.Header {
+		for i, v := range values {
+			values[i] = scrub.text(v)
+		}
+	}
+	return scrub.foreign(x.client.cfg.ErrorMessage(clean))
 }
 
 // unusable returns the fault for a success whose body does not serve.

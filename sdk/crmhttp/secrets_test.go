@@ -84,7 +84,7 @@ func TestNoSecretLeaves(t *testing.T) {
 				t.Parallel()
 				c := serve(t, answer, func(cfg *Config) {
 					cfg.Header = http.Header{"X-Api-Key": {key}}
-					cfg.ErrorMessage = func(_ int, body []byte) string { return string(body) }
+					cfg.ErrorMessage = func(resp *Response) string { return string(resp.Body) }
 				})
 				call := openCall()
 				call.AuthHeader = sdk.NewSecret(auth)
@@ -120,15 +120,16 @@ func TestErrorMessage(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 				w.WriteHeader(http.StatusConflict)
 				_, _ = io.WriteString(w, tc.body)
 			}, func(cfg *Config) {
-				cfg.ErrorMessage = func(status int, body []byte) string {
-					if status != http.StatusConflict || strings.Contains(string(body), "s3cr3t") {
-						t.Errorf("ErrorMessage got %d, %q", status, body)
+				cfg.ErrorMessage = func(resp *Response) string {
+					if resp.Status != http.StatusConflict || strings.Contains(fmt.Sprint(resp.Header, string(resp.Body)), "s3cr3t") {
+						t.Errorf("ErrorMessage got %d, %v, %q", resp.Status, resp.Header, resp.Body)
 					}
-					return string(body)
+					return string(resp.Body)
 				}
 			})
 			call := openCall()
@@ -139,6 +140,37 @@ func TestErrorMessage(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
+	}
+}
+
+// What is not the CRM's own can be told by its headers, and what is done to them
+// changes nothing of the answer that Do returns.
+func TestErrorMessageSeesHeaders(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", map[string]string{"/crm": "text/plain", "/proxy": "text/html"}[r.URL.Path])
+		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "no such folder")
+	}, func(cfg *Config) {
+		cfg.ErrorMessage = func(resp *Response) string {
+			kind, text := resp.Header.Get("Content-Type"), string(resp.Body)
+			resp.Header.Del("Content-Type")
+			clear(resp.Body)
+			if kind != "text/plain" {
+				return ""
+			}
+			return text
+		}
+	})
+	for path, want := range map[string]string{"/crm": ": no such folder", "/proxy": ""} {
+		resp, err := c.For(openCall()).Do(t.Context(), Request{Method: http.MethodPost, Path: path})
+		if got := fault.MessageOf(err); got != "POST "+path+": the CRM answered 404 Not Found"+want {
+			t.Errorf("%s: got %q", path, got)
+		}
+		if resp.Header.Get("X-Echo") != testAuth || resp.Header.Get("Content-Type") == "" || string(resp.Body) != "no such folder" {
+			t.Errorf("%s: Do returns %+v", path, resp)
+		}
 	}
 }
 

@@ -187,13 +187,13 @@ func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.Ch
 }
 
 // errorMessage takes from a failed request's body what helps the user.
-func errorMessage(_ int, body []byte) string {
+func errorMessage(resp *crmhttp.Response) string {
 	var answer struct {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(resp.Body, &answer) != nil {
 		return ""
 	}
 	return strings.TrimSpace(answer.Error.Message)

@@ -121,7 +121,7 @@ func dailyLimit(resp *crmhttp.Response) bool {
 	if strings.TrimSpace(resp.Header.Get(headerDaily)) == "0" {
 		return true
 	}
-	words := strings.ToLower(errorMessage(resp.Status, resp.Body))
+	words := strings.ToLower(errorMessage(resp))
 	return strings.Contains(words, "daily") || strings.Contains(words, "per day") || strings.Contains(words, "budget")
 }
 
@@ -130,9 +130,9 @@ const boilerplate = "Please check developers.pipedrive.com"
 
 // errorMessage takes from a failed request's body what helps the user: what
 // Pipedrive says, and more of it where it says more.
-func errorMessage(_ int, body []byte) string {
+func errorMessage(resp *crmhttp.Response) string {
 	var answer map[string]any
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(resp.Body, &answer) != nil {
 		return ""
 	}
 	text := func(name string) string {

@@ -128,11 +128,11 @@ func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.Ch
 }
 
 // errorMessage takes from the body of a refusal the words that help the user.
-func errorMessage(_ int, body []byte) string {
+func errorMessage(resp *crmhttp.Response) string {
 	var answer struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(body, &answer) != nil {
+	if json.Unmarshal(resp.Body, &answer) != nil {
 		return ""
 	}
 	return answer.Error

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -185,12 +186,11 @@ func (a *Adapter) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.Ch
 
 // errorMessage takes the reason out of a refusal, which cardfile writes as one line
 // of text. A page of HTML is from somebody else.
-func errorMessage(_ int, body []byte) string {
-	text := strings.TrimSpace(string(body))
-	if !utf8.ValidString(text) || strings.HasPrefix(text, "<") || strings.ContainsFunc(text, unicode.IsControl) {
+func errorMessage(resp *crmhttp.Response) string {
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/plain" {
 		return ""
 	}
-	return text
+	return string(resp.Body)
 }
 
 // oneLine returns the text without control characters and without space around it.
