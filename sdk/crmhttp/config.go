@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 )
@@ -19,12 +18,6 @@ const (
 	DefaultMaxBody     = 4 << 20
 	DefaultMaxConns    = 64
 	DefaultUserAgent   = "patchbay-crmhttp/1"
-)
-
-// The variables in which a host tells an adapter process whom it may call.
-const (
-	envEgress       = "PATCHBAY_EGRESS"
-	envAllowPrivate = "PATCHBAY_ALLOW_PRIVATE"
 )
 
 // Config says how to reach a CRM. The zero value refuses every request, for it
@@ -69,29 +62,8 @@ type Config struct {
 	// is asked when there is no usable Retry-After header. See SecondsHeader.
 	// Default: not known.
 	RetryAfter func(status int, header http.Header) time.Duration
-}
 
-// FromEnv returns the Config that the host gave to this adapter process:
-// BaseURL from <name>_BASE_URL, Egress from PATCHBAY_EGRESS, AllowPrivate from
-// PATCHBAY_ALLOW_PRIVATE, both comma-separated. Name is in upper case, as
-// "EXAMPLECRM". New reports what is malformed.
-func FromEnv(name string) Config {
-	return Config{
-		BaseURL:      os.Getenv(name + "_BASE_URL"),
-		Egress:       list(os.Getenv(envEgress)),
-		AllowPrivate: list(os.Getenv(envAllowPrivate)),
-	}
-}
-
-// list splits at commas and drops what is empty.
-func list(text string) []string {
-	var out []string
-	for item := range strings.SplitSeq(text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			out = append(out, item)
-		}
-	}
-	return out
+	env *environment // nil when the Config did not come from FromEnv
 }
 
 func (c Config) withDefaults() Config {

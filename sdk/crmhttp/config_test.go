@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +21,38 @@ func TestFromEnv(t *testing.T) {
 	t.Setenv("PATCHBAY_ALLOW_PRIVATE", "127.0.0.1")
 	got := FromEnv("EXAMPLECRM")
 	want := Config{BaseURL: "http://127.0.0.1:1", Egress: []string{"a.example", "*.b.example"}, AllowPrivate: []string{"127.0.0.1"}}
-	if !reflect.DeepEqual(got, want) {
+	if got.env = nil; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// An operator knows the variables, an author the fields: an error names the one
+// that the faulty value came from.
+func TestNewNamesWhatCanBeSet(t *testing.T) {
+	t.Setenv("EXAMPLECRM_BASE_URL", "no URL")
+	t.Setenv("PATCHBAY_EGRESS", "ok.example,https://x")
+	t.Setenv("PATCHBAY_ALLOW_PRIVATE", "a b")
+	for name, test := range map[string]struct {
+		change func(*Config)
+		want   []string
+	}{
+		"variables": {func(*Config) {}, []string{"EXAMPLECRM_BASE_URL: ", "PATCHBAY_EGRESS[1]: ", "PATCHBAY_ALLOW_PRIVATE[0]: "}},
+		"fields": {func(c *Config) {
+			c.BaseURL, c.Egress[0], c.AllowPrivate = "ftp://x", "*.*.x", []string{"::1", "a b"}
+		}, []string{"BaseURL: ", "Egress[0]: ", "Egress[1]: ", "AllowPrivate[1]: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := FromEnv("EXAMPLECRM")
+			test.change(&cfg)
+			_, err := New(cfg)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			lines := strings.Split(strings.TrimPrefix(err.Error(), "configure the CRM client: "), "\n")
+			if !slices.EqualFunc(lines, test.want, strings.HasPrefix) {
+				t.Errorf("got %q, want lines that begin as %q", lines, test.want)
+			}
+		})
 	}
 }
 

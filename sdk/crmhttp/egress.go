@@ -13,8 +13,8 @@ import (
 var (
 	errNoHost     = errors.New("the user has no CRM hostname and the adapter no base URL")
 	errBadHost    = errors.New("the CRM hostname must be a bare host name")
-	errEgress     = errors.New("the CRM host is not one that this adapter may call")
-	errPrivate    = errors.New("the CRM host has an address that is not on the public internet, and the operator does not allow it")
+	errEgress     = errors.New("the CRM host is not one that this adapter may call by run.egress of its manifest")
+	errPrivate    = errors.New("its address is not on the public internet")
 	errPlainHTTP  = errors.New("only https may be used")
 	errOddPort    = errors.New("only port 443 may be used")
 	errManyHops   = errors.New("the CRM redirects too often")
@@ -32,17 +32,17 @@ type policy struct {
 func newPolicy(cfg Config) (*policy, error) {
 	base, err := parseBase(cfg.BaseURL)
 	p := &policy{base: base, privateHosts: map[string]bool{}}
-	faults := []error{named("BaseURL", err)}
+	faults := []error{named(cfg.nameOf("BaseURL"), err)}
 	for i, pattern := range cfg.Egress {
 		pattern = canonicalHost(pattern)
 		if bare := strings.TrimPrefix(pattern, "*."); !isHostname(bare) {
-			faults = append(faults, fmt.Errorf("Egress[%d]: must be a host name, or *. and a host name", i))
+			faults = append(faults, fmt.Errorf("%s[%d]: must be a host name, or *. and a host name", cfg.nameOf("Egress"), i))
 		}
 		p.patterns = append(p.patterns, pattern)
 	}
 	for i, item := range cfg.AllowPrivate {
 		if err := p.allowPrivate(item); err != nil {
-			faults = append(faults, fmt.Errorf("AllowPrivate[%d]: %w", i, err))
+			faults = append(faults, fmt.Errorf("%s[%d]: %w", cfg.nameOf("AllowPrivate"), i, err))
 		}
 	}
 	return p, errors.Join(faults...)

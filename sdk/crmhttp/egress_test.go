@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-crm/patchbay/sdk"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
 // divert sends every connection of c to srv, whose certificate is trusted
@@ -254,6 +256,36 @@ func TestAddressIsCheckedWhenDialling(t *testing.T) {
 				t.Error("something was sent")
 			}
 		})
+	}
+}
+
+// What is refused on this side says so, and where it is allowed.
+func TestRefusalsNameTheKeyThatAllows(t *testing.T) {
+	for adapter, key := range map[string]string{"cardfile": "adapters.cardfile.allowPrivate", "": "adapters.<name>.allowPrivate"} {
+		t.Setenv("PATCHBAY_ADAPTER", adapter)
+		t.Setenv("CARDFILE_BASE_URL", "http://127.0.0.1:1")
+		c, err := New(FromEnv("CARDFILE"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		err = c.For(openCall()).PostJSON(t.Context(), "/a", 1, nil)
+		check(t, err, wantRejected)
+		const want = "POST /a: the CRM was not called: its address is not on the public internet, and %s of the host's configuration does not allow it"
+		if got := fault.MessageOf(err); got != fmt.Sprintf(want, key) || fault.SourceOf(err) != fault.Adapter {
+			t.Errorf("got %q of the source %s", got, fault.SourceOf(err))
+		}
+	}
+	elsewhere := openCall()
+	elsewhere.Hostname = "evil.example"
+	c, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	err = c.For(elsewhere).PostJSON(t.Context(), "/a", 1, nil)
+	if check(t, err, wantRejected); fault.SourceOf(err) != fault.Adapter || !strings.Contains(fault.MessageOf(err), "run.egress") {
+		t.Errorf("got %v of the source %s", err, fault.SourceOf(err))
 	}
 }
 

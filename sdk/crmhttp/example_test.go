@@ -54,7 +54,7 @@ func ExampleNew() {
 	req.User.Hostname = "evil.example"
 	fmt.Println(client.For(req).GetJSON(context.Background(), "/me", nil, nil))
 	// Output:
-	// crm_rejected: GET /me: the CRM host is not one that this adapter may call
+	// crm_rejected: GET /me: the CRM host is not one that this adapter may call by run.egress of its manifest
 }
 
 func ExampleFromEnv() {

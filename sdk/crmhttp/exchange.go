@@ -79,7 +79,7 @@ func (x *exchange) admit(ctx context.Context) *fault.Error {
 	case x.client.closed.Err() != nil:
 		return x.fault(fault.CRMUnavailable, fault.Retryable, "the CRM client is closed", nil)
 	case x.refusal != nil:
-		return x.fault(fault.CRMRejected, fault.Permanent, x.refusal.Error(), nil)
+		return x.refused(x.refusal)
 	case checkHeader("Authorization", x.call.AuthHeader.Reveal()) != nil:
 		return x.fault(fault.CRMUnauthorized, fault.Permanent, "the credentials cannot stand in a header", nil)
 	case x.write && x.window == window{}:

@@ -131,11 +131,23 @@ func (x *exchange) unusable(status int, problem string) *fault.Error {
 	return f
 }
 
+// refused returns the fault for a request that the client itself refuses to send.
+func (x *exchange) refused(why error) *fault.Error {
+	msg := why.Error()
+	if errors.Is(why, errPrivate) {
+		msg = "the CRM was not called: " + msg + ", and " +
+			x.client.cfg.allowPrivateKey() + " of the host's configuration does not allow it"
+	}
+	f := x.fault(fault.CRMRejected, fault.Permanent, msg, nil)
+	f.Source = fault.Adapter
+	return f
+}
+
 // failed returns the fault for a request without an answer.
 func (x *exchange) failed(err error, g *guard) *fault.Error {
 	for _, refusal := range []error{errEgress, errPrivate, errPlainHTTP, errOddPort, errManyHops, errNoLocation} {
 		if errors.Is(err, refusal) {
-			return x.fault(fault.CRMRejected, fault.Permanent, refusal.Error(), nil)
+			return x.refused(refusal)
 		}
 	}
 	begun, _ := g.end()
