@@ -8,7 +8,7 @@
 //  1. The executable is copied into a sealed memory file, the copy is hashed and
 //     compared with the digest, and the copy is what runs: nothing can be swapped
 //     in between. There is one such image per digest, kept for the life of the
-//     Launcher. (Systems without memory files get a private copy, mode 0500.)
+//     Launcher or until Drop. (Systems without memory files get a private copy, mode 0500.)
 //  2. The image's header is read: another architecture, or an interpreter that
 //     this machine lacks, is named before anything runs.
 //  3. The process is started in a session of its own, with an environment made

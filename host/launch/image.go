@@ -28,7 +28,7 @@ type image struct {
 	remove func() error
 }
 
-// images keeps one image per digest.
+// images keeps one image per digest, until it is dropped.
 type images struct {
 	mu       sync.Mutex
 	byDigest map[string]*imageEntry
@@ -40,15 +40,30 @@ type imageEntry struct {
 	ready chan struct{}
 	image *image
 	err   error
+
+	// Guarded by the mu of images.
+	starts  int  // that use it
+	dropped bool // closed once no start uses it
 }
 
 // get returns the image with that digest, made from the file at path when it is
-// the first to ask. A failure is not kept: the file may be mended.
-func (s *images) get(path, digest, private string) (*image, error) {
+// the first to ask, and what gives it back: a start needs it until its process has
+// become the program. A failure is not kept: the file may be mended.
+func (s *images) get(path, digest, private string) (*image, func(), error) {
+	e, err := s.entry(path, digest, private)
+	if err != nil {
+		s.giveBack(e)
+		return nil, nil, err
+	}
+	return e.image, sync.OnceFunc(func() { s.giveBack(e) }), nil
+}
+
+// entry returns the entry with that digest, of which one more start holds the image.
+func (s *images) entry(path, digest, private string) (*imageEntry, error) {
 	s.mu.Lock()
 	e, ok := s.byDigest[digest]
 	if ok && e.lost() {
-		_ = e.image.close() // of a file that nobody can find any more
+		s.discard(digest, e) // of a file that nobody can find any more
 		ok = false
 	}
 	if !ok {
@@ -58,19 +73,55 @@ func (s *images) get(path, digest, private string) (*image, error) {
 		}
 		s.byDigest[digest] = e
 	}
+	e.starts++
 	s.mu.Unlock()
 	if ok {
 		<-e.ready
-		return e.image, e.err
+		return e, e.err
 	}
 	e.image, e.err = load(path, digest, private)
 	if e.err != nil {
 		s.mu.Lock()
-		delete(s.byDigest, digest)
+		if s.byDigest[digest] == e {
+			delete(s.byDigest, digest)
+		}
 		s.mu.Unlock()
 	}
 	close(e.ready)
-	return e.image, e.err
+	return e, e.err
+}
+
+// giveBack ends what entry began.
+func (s *images) giveBack(e *imageEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.starts--
+	e.closeUnused()
+}
+
+// drop forgets the image with that digest. Starts that use it go on.
+func (s *images) drop(digest string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.byDigest[digest]; ok {
+		s.discard(digest, e)
+	}
+}
+
+// discard takes the entry out. The caller holds mu.
+func (s *images) discard(digest string, e *imageEntry) {
+	delete(s.byDigest, digest)
+	e.dropped = true
+	e.closeUnused()
+}
+
+// closeUnused closes a dropped image that no start uses. What runs keeps its own
+// hold on the bytes. The caller holds the mu of images.
+func (e *imageEntry) closeUnused() {
+	if e.dropped && e.starts == 0 && e.image != nil {
+		_ = e.image.close() // it was only read, and its private copy may be gone
+		e.image = nil
+	}
 }
 
 // lost reports whether the entry's image is a private copy that was removed, as

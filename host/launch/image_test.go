@@ -142,10 +142,12 @@ func TestOneImagePerDigest(t *testing.T) {
 	var all sync.WaitGroup
 	for range 32 {
 		all.Go(func() {
-			img, err := s.get(spec.ExecutablePath, spec.ExecutableDigest, t.TempDir())
+			img, giveBack, err := s.get(spec.ExecutablePath, spec.ExecutableDigest, t.TempDir())
 			if err != nil {
 				t.Error(err)
+				return
 			}
+			defer giveBack()
 			got.Store(img, true)
 		})
 	}
@@ -180,5 +182,94 @@ func TestMendedFileIsReadAgain(t *testing.T) {
 	}
 	if why := refused(t, l, spec); why.Cause != supervisor.ExitBeforeHandshake || why.Exit.Code != 3 {
 		t.Errorf("why = %v", why)
+	}
+}
+
+// TestDroppedImages drops images in the middle of starts: a start keeps the one that
+// it has, the next one gets another, and nothing stays open.
+func TestDroppedImages(t *testing.T) {
+	t.Parallel()
+	spec := shellScript(t, "exit 0")
+	dir := t.TempDir()
+	var s images
+	get := func() (*image, func()) {
+		t.Helper()
+		img, giveBack, err := s.get(spec.ExecutablePath, spec.ExecutableDigest, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return img, giveBack
+	}
+	open := func(img *image) bool {
+		_, err := img.file.Stat()
+		return err == nil
+	}
+	s.drop(spec.ExecutableDigest) // of which there is none
+	first, giveFirst := get()
+	same, giveSame := get()
+	if same != first {
+		t.Error("two images of one digest")
+	}
+	s.drop(spec.ExecutableDigest)
+	second, giveSecond := get()
+	if second == first || !open(first) {
+		t.Errorf("after the drop: the same image %v, the first open %v", second == first, open(first))
+	}
+	giveFirst()
+	giveFirst() // counts once
+	if !open(first) {
+		t.Error("the image was closed under a start")
+	}
+	giveSame()
+	if open(first) {
+		t.Error("the dropped image stays open")
+	}
+	giveSecond()
+	if !open(second) {
+		t.Error("an image that was not dropped was closed")
+	}
+	s.drop(spec.ExecutableDigest)
+	if open(second) || len(s.byDigest) != 0 {
+		t.Errorf("open %v, kept %d", open(second), len(s.byDigest))
+	}
+	if _, _, err := s.get(filepath.Join(dir, "none"), spec.ExecutableDigest, dir); err == nil {
+		t.Error("an image of no file")
+	}
+	if err := s.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDropWhileOthersStart has starts and drops race: each start has an image that
+// is open until it gives it back.
+func TestDropWhileOthersStart(t *testing.T) {
+	t.Parallel()
+	spec := shellScript(t, "exit 0")
+	dir := t.TempDir()
+	var s images
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				img, giveBack, err := s.get(spec.ExecutablePath, spec.ExecutableDigest, dir)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := img.file.Stat(); err != nil {
+					t.Errorf("the image of a start: %v", err)
+				}
+				giveBack()
+			}
+		})
+	}
+	all.Go(func() {
+		for range 200 {
+			s.drop(spec.ExecutableDigest)
+		}
+	})
+	all.Wait()
+	if err := s.close(); err != nil {
+		t.Error(err)
 	}
 }

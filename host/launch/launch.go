@@ -127,6 +127,11 @@ func (l *Launcher) Run(ctx context.Context) (err error) {
 	return errors.Join(l.images.close(), l.sockets.remove(), os.Remove(host))
 }
 
+// Drop forgets the sealed copy of the executable with that SHA-256 in hex, which is
+// to be started no more: its package was replaced. Processes and starts that have
+// it go on; should it be started all the same, it is copied anew from its file.
+func (l *Launcher) Drop(digest string) { l.images.drop(digest) }
+
 // socketPath returns the directory for sockets, which is made anew when it is
 // gone. A new one that cannot be recorded serves all the same: after a crash it
 // would be left behind, empty but for dead sockets.

@@ -36,6 +36,7 @@ type process struct {
 	// socket must lie.
 	sockets, dir string
 	cmd          *exec.Cmd
+	giveBack     func() // gives back the executable's image, once the start is over
 	pid          int
 	began        time.Time
 	out          *output

@@ -108,19 +108,22 @@ func TestLostImageIsMadeAnew(t *testing.T) {
 	digest, ready := digestOf(source), make(chan struct{})
 	close(ready)
 	s := images{byDigest: map[string]*imageEntry{digest: {ready: ready, image: lost}}}
-	if img, err := s.get(source, digest, private); err != nil || img != lost {
-		t.Errorf("one that is there: %v", err)
+	img, giveBack, err := s.get(source, digest, private)
+	if err != nil || img != lost {
+		t.Fatalf("one that is there: %v", err)
 	}
+	giveBack()
 	if err := os.RemoveAll(private); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(private, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	img, err := s.get(source, digest, private)
+	img, giveBack, err = s.get(source, digest, private)
 	if err != nil || img == lost {
 		t.Fatalf("the lost one again: %v", err)
 	}
+	defer giveBack()
 	if raw, err := io.ReadAll(io.NewSectionReader(img.file, 0, 100)); err != nil || string(raw) != "#!/bin/sh\n" {
 		t.Errorf("%q, %v", raw, err)
 	}

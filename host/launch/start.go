@@ -43,6 +43,7 @@ func (l *Launcher) Launch(ctx context.Context, spec Spec) (*Instance, error) {
 		l.leave()
 		return nil, err
 	}
+	defer p.giveBack()
 	client, err := p.connect(ctx)
 	if err != nil {
 		return nil, p.abort(ctx, err)
@@ -68,11 +69,12 @@ func (l *Launcher) prepare(spec Spec) (*process, error) {
 			Detail: fmt.Sprintf("%s makes paths of %d bytes, %d are possible", sockets, n, maxSocketPath),
 		}
 	}
-	img, err := l.images.get(spec.ExecutablePath, spec.ExecutableDigest, sockets)
+	img, giveBack, err := l.images.get(spec.ExecutablePath, spec.ExecutableDigest, sockets)
 	if err != nil {
 		return nil, err
 	}
 	if img.problem != nil {
+		giveBack()
 		return nil, img.problem
 	}
 	log := l.cfg.Log.With("adapter", spec.Name, "version", spec.Version)
@@ -80,7 +82,8 @@ func (l *Launcher) prepare(spec Spec) (*process, error) {
 		log = log.With("tenant", spec.Tenant)
 	}
 	p := &process{
-		spec: spec, runID: l.nextRunID(), launcher: l, sockets: sockets, out: newOutput(log, l.cfg.LinesPerSecond, l.cfg.LineBurst),
+		spec: spec, runID: l.nextRunID(), launcher: l, sockets: sockets, giveBack: giveBack,
+		out:    newOutput(log, l.cfg.LinesPerSecond, l.cfg.LineBurst),
 		exited: make(chan struct{}), done: make(chan struct{}), released: make(chan struct{}),
 	}
 	p.shakeR, p.shakeW = io.Pipe()
