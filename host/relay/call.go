@@ -148,7 +148,8 @@ func (j *job) holdAll(e ledger.Entry) {
 // adapter process is taken first, so that a call that cannot be sent writes
 // nothing. From the claim on the work goes on without the caller (rule 11).
 func (j *job) send(ctx context.Context) error {
-	proc, err := j.r.deps.Adapters.Acquire(ctx, j.target())
+	target := j.route.target(j.requestID)
+	proc, err := j.r.deps.Adapters.Acquire(ctx, target)
 	if err != nil {
 		return j.unsent(ctx, err)
 	}
@@ -159,7 +160,7 @@ func (j *job) send(ctx context.Context) error {
 	}
 	d := j.r.deliver(&delivery{
 		route: j.route, req: j.req.AddMessageLogRequest, draft: draft,
-		proc: proc, target: j.target(), deadline: j.deadline,
+		proc: proc, target: target, deadline: j.deadline,
 	})
 	select {
 	case c := <-d.claimed:
@@ -189,10 +190,6 @@ func (j *job) outcome(ctx context.Context, arrived <-chan outcome) error {
 	case <-ctx.Done():
 		return fault.New(fault.Outcome, "the adapter did not answer before the caller's deadline; the call goes on")
 	}
-}
-
-func (j *job) target() Target {
-	return Target{Tenant: j.route.Tenant, Adapter: j.route.Adapter, Version: j.route.Version, RequestID: j.requestID}
 }
 
 // draft returns the claim on the missing messages.

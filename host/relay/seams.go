@@ -16,6 +16,9 @@ type Route struct {
 	Tenant  string
 	Adapter string
 	Version string
+	// Digest is of the package that Manifest is part of: calls that were checked
+	// against the one are sent by the other.
+	Digest string
 	// Enabled is whether new messages may be sent.
 	Enabled bool
 	// Manifest is the version's manifest with the operator's overrides applied.
@@ -41,8 +44,15 @@ type Routes interface {
 // Target names the process that a call needs.
 type Target struct {
 	Tenant, Adapter, Version string
+	// Digest is of the package whose process it is.
+	Digest string
 	// RequestID is listed in the crash report if the process dies.
 	RequestID string
+}
+
+// target names the process that serves the route.
+func (r *Route) target(requestID string) Target {
+	return Target{Tenant: r.Tenant, Adapter: r.Adapter, Version: r.Version, Digest: r.Digest, RequestID: requestID}
 }
 
 // Adapters hands out running adapter processes.

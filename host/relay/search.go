@@ -116,9 +116,7 @@ func (r *Relay) ask(ctx context.Context, e ledger.Entry, q inquiry) (ledger.Even
 	}
 	ctx, cancel := context.WithTimeout(ctx, route.Manifest.Run.Limits.CallTimeout)
 	defer cancel()
-	proc, err := r.deps.Adapters.Acquire(ctx, Target{
-		Tenant: e.Tenant, Adapter: e.Adapter, Version: route.Version, RequestID: q.requestID,
-	})
+	proc, err := r.deps.Adapters.Acquire(ctx, route.target(q.requestID))
 	if err != nil {
 		return nil, err
 	}

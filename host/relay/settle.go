@@ -66,7 +66,7 @@ func (r *Relay) resend(ctx context.Context, e ledger.Entry, route *Route, call R
 	if !call.AuthHeader.IsZero() {
 		req.AuthHeader = call.AuthHeader
 	}
-	target := Target{Tenant: e.Tenant, Adapter: e.Adapter, Version: route.Version, RequestID: call.RequestID}
+	target := route.target(call.RequestID)
 	proc, err := r.deps.Adapters.Acquire(ctx, target)
 	if err != nil {
 		return nil, err

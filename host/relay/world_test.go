@@ -66,6 +66,7 @@ type world struct {
 	records []record
 	calls   []*sdk.AddMessageLogRequest
 	finds   []*sdk.FindMessageLogRequest
+	targets []Target // of which a process was asked for
 	live    *process
 	// add is what the adapter does; nil: it writes and answers.
 	add func(ctx context.Context, p *process, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error)
@@ -151,9 +152,10 @@ func (w *world) Unseal(ciphertext, ad []byte) ([]byte, error) {
 	return ciphertext[1+n:], nil
 }
 
-func (w *world) Acquire(context.Context, Target) (Process, error) {
+func (w *world) Acquire(_ context.Context, t Target) (Process, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.targets = append(w.targets, t)
 	if w.down != nil {
 		return nil, w.down
 	}

@@ -44,7 +44,7 @@ var causes = []causeInfo{
 	{NotExecutable, true, "The package's file for this platform is no program. Set its executable bit, or build and install the package again."},
 	{WrongArchitecture, true, "The program was built for another operating system or processor. Install a package that lists this platform in run.files."},
 	{MissingLibrary, true, "The program needs an interpreter or shared library that this machine lacks. Install it, or link the adapter statically."},
-	{DigestMismatch, true, "The file is not the one that was installed. Find out who changed it, then install the package again."},
+	{DigestMismatch, true, "The file is not the one that was installed. Find out who changed it, then install what lies there now: patchbay adapter install NAME."},
 	{ProtocolMismatch, true, "The adapter speaks another protocol version than this host. Install a version of either that fits the other."},
 	{StdoutNoise, true, "The adapter printed something before the handshake. It must print nothing on standard output; let it log to standard error."},
 	{ExitBeforeHandshake, false, "The adapter ended while it started. Its last lines on standard error say why; check its configured environment."},

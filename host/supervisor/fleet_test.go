@@ -211,14 +211,14 @@ func TestCrashesAreKeptPerAdapter(t *testing.T) {
 func TestStatusIsSorted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := runFleet(t, Config{})
-		for _, key := range []Key{{"b", "1", ""}, {"a", "2", "t"}, {"a", "2", ""}, {"a", "1", ""}} {
+		for _, key := range []Key{{Adapter: "b", Version: "1"}, {Adapter: "a", Version: "2", Tenant: "t"}, {Adapter: "a", Version: "2"}, {Adapter: "a", Version: "1"}} {
 			ensure(t, f, key, &fakeLauncher{})
 		}
 		var got []Key
 		for _, st := range f.Status() {
 			got = append(got, st.Key)
 		}
-		want := []Key{{"a", "1", ""}, {"a", "2", ""}, {"a", "2", "t"}, {"b", "1", ""}}
+		want := []Key{{Adapter: "a", Version: "1"}, {Adapter: "a", Version: "2"}, {Adapter: "a", Version: "2", Tenant: "t"}, {Adapter: "b", Version: "1"}}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("order = %v", got)
 		}
@@ -305,7 +305,7 @@ func stress(t *testing.T, seed uint64) {
 	f, stop := runFleet(t, Config{Log: slog.New(e), DrainTimeout: 5 * time.Second})
 	var mu sync.Mutex
 	inFlight := map[*fakeProcess]int{}
-	keys := []Key{{"a", "1", ""}, {"a", "2", ""}, {"b", "1", "t"}}
+	keys := []Key{{Adapter: "a", Version: "1"}, {Adapter: "a", Version: "2"}, {Adapter: "b", Version: "1", Tenant: "t"}}
 	launchers := make([]*fakeLauncher, len(keys))
 	for i, key := range keys {
 		launchers[i] = randomLauncher(rand.New(rand.NewPCG(seed, uint64(i))))

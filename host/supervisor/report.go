@@ -22,6 +22,9 @@ const (
 type Key struct {
 	// Adapter and Version name what runs.
 	Adapter, Version string
+	// Digest tells two packages of one version apart, of which the newer one takes
+	// the other's place; "" where there is only one.
+	Digest string
 	// Tenant is the tenant the process belongs to; "" for a process that serves
 	// all tenants.
 	Tenant string

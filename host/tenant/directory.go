@@ -121,8 +121,8 @@ func New(cfg Config) (*Directory, error) {
 }
 
 // Load reads the directory from the store and looks every enabled version up in
-// the catalog again. Call it at start, after the catalog has changed, and when
-// another host has changed the directory. A row that cannot be used is logged and
+// the catalog again. Call it at start and when another host has changed the
+// directory. A row that cannot be used is logged and
 // does not stop the others.
 func (d *Directory) Load(ctx context.Context) error {
 	d.mu.Lock()
@@ -138,6 +138,15 @@ func (d *Directory) load(ctx context.Context) error {
 	d.rows = indexRows(all)
 	d.publish()
 	return nil
+}
+
+// Refresh looks every enabled version up in the catalog again. Call it after the
+// catalog has changed: from then on every route is of the packages that are
+// installed now. No call sees some routes of before and some of after.
+func (d *Directory) Refresh() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.publish()
 }
 
 // Changed returns a channel that gets a value after changes. Several changes may

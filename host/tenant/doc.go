@@ -90,8 +90,9 @@ type Route struct {
 	OnUnavailable string
 }
 
-// Want names an adapter version that at least one tenant has enabled.
-type Want struct{ Adapter, Version string }
+// Want names an adapter version that at least one tenant has enabled, and the
+// digest of the package that is installed as it.
+type Want struct{ Adapter, Version, Digest string }
 
 // Principal is who a token belongs to.
 type Principal struct {

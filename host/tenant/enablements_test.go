@@ -96,7 +96,7 @@ func TestVersionIsStoredNotFollowed(t *testing.T) {
 	if got := version(); got != "1.1.0" {
 		t.Errorf("PUT without a version gave %s, want the newest stable", got)
 	}
-	if want := []tenant.Want{{Adapter: "acme", Version: "1.1.0"}}; !slices.Equal(f.Wanted(), want) {
+	if want := []tenant.Want{{Adapter: "acme", Version: "1.1.0", Digest: "1.1.0"}}; !slices.Equal(f.Wanted(), want) {
 		t.Errorf("wanted %v", f.Wanted())
 	}
 }
@@ -342,5 +342,59 @@ func TestInstalledAgainServesAgain(t *testing.T) {
 	}
 	if _, err := f.Route("a", "acme"); err != nil || len(f.Wanted()) != 1 {
 		t.Errorf("route: %v, wanted %v", err, f.Wanted())
+	}
+}
+
+// TestRefreshFollowsAnotherBuild has the package of a version replaced: routes that
+// name the version use the new manifest from then on, and nothing else changes.
+func TestRefreshFollowsAnotherBuild(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	f.catalog.install(t, "1.1.0", nil)
+	for id, version := range map[string]string{"a": "1.0.0", "b": "1.0.0", "c": "1.1.0"} {
+		f.tenant(id)
+		f.enable(id, `{"enabled":true,"version":"`+version+`","settings":{"prefix":"Hi"}}`)
+	}
+	<-f.Changed()
+	look := func() map[string]*tenant.Route {
+		t.Helper()
+		now := map[string]*tenant.Route{}
+		for _, id := range []string{"a", "b", "c"} {
+			route, err := f.Route(id, "acme")
+			if err != nil {
+				t.Fatal(err)
+			}
+			now[id] = route
+		}
+		return now
+	}
+	routes := look()
+	f.catalog.replace("1.0.0", "another build", func(m *manifest.Manifest) { m.DisplayName = "Acme, built again" })
+	if now := look(); now["a"] != routes["a"] {
+		t.Error("a route changed before Refresh")
+	}
+	f.Refresh()
+	now := look()
+	for _, id := range []string{"a", "b"} {
+		if r := now[id]; r.Package.Digest != "another build" || r.Manifest.DisplayName != "Acme, built again" || r.Settings["prefix"].String() != "Hi" {
+			t.Errorf("%s has the route %+v", id, r)
+		}
+	}
+	if now["c"] != routes["c"] {
+		t.Error("the route of another version was made anew")
+	}
+	want := []tenant.Want{{Adapter: "acme", Version: "1.0.0", Digest: "another build"}, {Adapter: "acme", Version: "1.1.0", Digest: "1.1.0"}}
+	if !slices.Equal(f.Wanted(), want) {
+		t.Errorf("wanted %v, want %v", f.Wanted(), want)
+	}
+	select {
+	case <-f.Changed():
+	default:
+		t.Error("nobody was told of the change")
+	}
+	f.catalog.uninstall()
+	f.Refresh()
+	if _, err := f.Route("a", "acme"); fault.CodeOf(err) != fault.AdapterNotFound || len(f.Wanted()) != 0 {
+		t.Errorf("without packages: %v, wanted %v", err, f.Wanted())
 	}
 }

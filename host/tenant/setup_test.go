@@ -77,7 +77,8 @@ func (c *fakeCatalog) Adapters() []catalog.Adapter {
 	return out
 }
 
-// install adds a package made from a bundled manifest, changed by edit.
+// install adds a package made from a bundled manifest, changed by edit. Its digest
+// is its version.
 func (c *fakeCatalog) install(t *testing.T, version string, edit func(*manifest.Manifest)) {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/acme.json")
@@ -94,7 +95,21 @@ func (c *fakeCatalog) install(t *testing.T, version string, edit func(*manifest.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.packages = append(c.packages, &catalog.Package{Name: m.Name, Version: version, Manifest: m})
+	c.packages = append(c.packages, &catalog.Package{Name: m.Name, Version: version, Digest: version, Manifest: m})
+}
+
+// replace puts another package in the place of the version's.
+func (c *fakeCatalog) replace(version, digest string, edit func(*manifest.Manifest)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, p := range c.packages {
+		if p.Version == version {
+			other, m := *p, *p.Manifest
+			edit(&m)
+			other.Digest, other.Manifest = digest, &m
+			c.packages[i] = &other
+		}
+	}
 }
 
 func (c *fakeCatalog) uninstall() {

@@ -106,7 +106,7 @@ func (d *Directory) build(old *snapshot) *snapshot {
 		l := d.leg(m.row, row, old)
 		m.routes[k.adapter] = l
 		if row.Enabled && l.err == nil {
-			wanted[Want{k.adapter, row.Version}] = true
+			wanted[Want{k.adapter, row.Version, l.route.Package.Digest}] = true
 		}
 	}
 	for _, m := range s.byID {
