@@ -86,7 +86,7 @@ func ExampleSession_PostJSON_refused() {
 	fmt.Println(err)
 	fmt.Println(fault.ClassOf(err), crmhttp.StatusOf(err))
 	// Output:
-	// crm_rejected: POST /activities: the CRM answered 422 Unprocessable Entity: the deal is closed: POST /activities: status 422 Unprocessable Entity
+	// crm_rejected: POST /activities: the CRM answered 422 Unprocessable Entity: the deal is closed
 	// permanent 422
 }
 

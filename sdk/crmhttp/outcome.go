@@ -94,7 +94,7 @@ func (x *exchange) answered(resp *Response, o outcome) *fault.Error {
 	if o.class == fault.Unknown {
 		msg += " and may have acted"
 	}
-	f := x.fault(o.code, o.class, msg, &statusError{x.label, resp.Status})
+	f := x.fault(o.code, o.class, msg, &statusError{resp.Status})
 	if words := x.excerpt(resp); words != "" {
 		f.Msg += ": " + words
 	}
@@ -126,7 +126,7 @@ func (x *exchange) unusable(status int, problem string) *fault.Error {
 	if x.write {
 		o = mayHaveActed
 	}
-	f := x.fault(o.code, o.class, "the CRM answered "+statusText(status)+" with "+problem, &statusError{x.label, status})
+	f := x.fault(o.code, o.class, "the CRM answered "+statusText(status)+" with "+problem, &statusError{status})
 	f.Source = fault.CRM
 	return f
 }
@@ -193,12 +193,10 @@ func statusText(status int) string {
 }
 
 // statusError is the cause of a fault that came with a status.
-type statusError struct {
-	label  string
-	status int
-}
+type statusError struct{ status int }
 
-func (e *statusError) Error() string { return e.label + ": status " + statusText(e.status) }
+// Error returns words of the fault itself, so that they are not said twice.
+func (e *statusError) Error() string { return "the CRM answered " + statusText(e.status) }
 
 // StatusOf returns the HTTP status with which the CRM answered the request that
 // err is about, 0 when it did not answer.

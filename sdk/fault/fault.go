@@ -98,23 +98,35 @@ type Error struct {
 	Err error
 }
 
-// Error returns "op: code: message: cause", leaving out what is empty.
+// Error returns "op: code: message: cause", leaving out what is empty, and of the
+// cause what the message says already.
 func (e *Error) Error() string {
 	if e == nil {
 		return "nil fault"
 	}
+	return strings.Join(e.words(""), ": ")
+}
+
+// words returns the parts of the fault's text that are not in said.
+func (e *Error) words(said string) []string {
 	parts := make([]string, 0, 4)
 	if e.Op != "" {
 		parts = append(parts, e.Op)
 	}
 	parts = append(parts, string(CodeOf(e)))
-	if e.Msg != "" {
+	if e.Msg != "" && !strings.Contains(said, e.Msg) {
 		parts = append(parts, e.Msg)
 	}
-	if e.Err != nil {
-		parts = append(parts, e.Err.Error())
+	said += "\n" + e.Msg
+	if cause, ok := e.Err.(*Error); ok && cause != nil { //nolint:errorlint // a fault deeper in the chain is part of another error's text
+		return append(parts, cause.words(said)...)
 	}
-	return strings.Join(parts, ": ")
+	if e.Err != nil {
+		if text := e.Err.Error(); !strings.Contains(said, text) {
+			parts = append(parts, text)
+		}
+	}
+	return parts
 }
 
 // Unwrap returns the cause.

@@ -49,6 +49,29 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// A log shows the whole of a fault, each thing once.
+func TestErrorSaysEverythingOnce(t *testing.T) {
+	t.Parallel()
+	refused := &fault.Error{Code: fault.CRMRejected, Msg: "PUT /folder: the CRM answered 404", Err: errors.New("the CRM answered 404")}
+	later := &fault.Error{Code: fault.Outcome, Msg: "an earlier request stands; then " + refused.Msg, Err: refused}
+	for want, err := range map[string]error{
+		"crm_rejected: PUT /folder: the CRM answered 404":                                                  refused,
+		"outcome_unknown: an earlier request stands; then PUT /folder: the CRM answered 404: crm_rejected": later,
+		"op: adapter_fault: m: EOF":               &fault.Error{Op: "op", Code: fault.AdapterFault, Msg: "m", Err: io.EOF},
+		"crm_rejected: read: EOF":                 fault.Rejectedf("read: %w", io.EOF),
+		"crm_rejected: a: rate_limited: b":        &fault.Error{Code: fault.CRMRejected, Msg: "a", Err: fault.RetryAfter(0, "b")},
+		"crm_rejected: a: b: rate_limited: a":     &fault.Error{Code: fault.CRMRejected, Msg: "a", Err: fmt.Errorf("b: %w", fault.RetryAfter(0, "a"))},
+		"internal: EOF":                           &fault.Error{Err: io.EOF},
+		"internal: nil fault":                     &fault.Error{Err: (*fault.Error)(nil)},
+		"crm_rejected: a: rate_limited: b: EOF":   &fault.Error{Code: fault.CRMRejected, Msg: "a", Err: &fault.Error{Code: fault.RateLimited, Msg: "b", Err: io.EOF}},
+		"crm_rejected: no EOF: op2: rate_limited": &fault.Error{Code: fault.CRMRejected, Msg: "no EOF", Err: &fault.Error{Op: "op2", Code: fault.RateLimited, Err: io.EOF}},
+	} {
+		if err.Error() != want {
+			t.Errorf("got  %q\nwant %q", err.Error(), want)
+		}
+	}
+}
+
 func TestConstructors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

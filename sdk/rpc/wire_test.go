@@ -173,11 +173,11 @@ func TestFailuresOfAdapters(t *testing.T) {
 		"rejected after a write": {func(r req) (*sdk.AddMessageLogResponse, error) {
 			wrote(r)
 			return nil, fault.Rejected("contact " + token + " is gone")
-		}, fault.Outcome, fault.Unknown, "crm_rejected: contact [redacted] is gone"},
+		}, fault.Outcome, fault.Unknown, "then: contact [redacted] is gone: crm_rejected"},
 		"retryable after a write": {func(r req) (*sdk.AddMessageLogResponse, error) {
 			wrote(r)
 			return nil, fmt.Errorf("associate: %w", fault.RetryAfter(time.Second, "slow down"))
-		}, fault.Outcome, fault.Unknown, "rate_limited: slow down"},
+		}, fault.Outcome, fault.Unknown, "then: slow down: rate_limited"},
 		"rejected after a refused write": {func(r req) (*sdk.AddMessageLogResponse, error) {
 			wrote(r)
 			r.CRMCall().State.NotActed()
@@ -205,8 +205,8 @@ func TestFailuresOfAdapters(t *testing.T) {
 			if c.logged == "" && logged.String() != "" || !strings.Contains(logged.String(), c.logged) {
 				t.Errorf("logged %q, want %q in it", logged.String(), c.logged)
 			}
-			if strings.Contains(logged.String()+fmt.Sprintf("%v %+v", err, f), token) {
-				t.Errorf("the secret shows: %v\n%s", err, logged.String())
+			if told := fmt.Sprintf("%v %+v", err, f); strings.Contains(logged.String()+told, token) || strings.Contains(told, "crm.example.com") {
+				t.Errorf("the secret shows, or the text of an error travels: %v\n%s", err, logged.String())
 			}
 			if _, err := client.AddMessageLog(t.Context(), request()); err != nil {
 				t.Errorf("the next call failed: %v", err)
