@@ -161,6 +161,27 @@ func (d doubt) settles(t *testing.T, b *pipedriveBench, message int, first reply
 	}
 }
 
+// TestPipedriveAnswersAfterTheWindow has the answer arrive when the entry is unknown
+// already, and no search can see the activity yet: the answer settles it.
+func TestPipedriveAnswersAfterTheWindow(t *testing.T) {
+	t.Parallel()
+	// The window ends within 3 s, slack and all; the host listens for 5 s.
+	b := startPipedriveBench(t, object{"limits": object{"callTimeout": "1s"}, "reconcile": object{"applyWithin": "4s"}})
+	b.crm.switches(t, object{"listLag": "450ms", "faults": []object{onCreate(object{"do": "slow", "delay": "4s"})}})
+	id := b.relay(nil, 1).refused(t, 504, "outcome_unknown").MessageLogs[0]
+	b.becomes(t, "acme", id, "unknown")
+	if e := b.becomes(t, "acme", id, "logged"); e.Reconcile == nil || e.Reconcile.Verdict != "notFound" || e.Attempts != 1 {
+		t.Errorf("entry %+v with %+v", e, e.Reconcile)
+	}
+	if out := b.logsOnce(t, nil, http.StatusOK, 1); out.MessageLogID != id {
+		t.Errorf("answer %+v, entry %s", out, id)
+	}
+	if n := b.crm.counts(t); n.Attempted != 1 {
+		t.Errorf("the account counts %+v", n)
+	}
+	b.ends(t)
+}
+
 // TestPipedriveIsCalledAgainAndAgain has callers who do not wait, but send their
 // message again all the time, while its outcome is unknown. They are told to wait,
 // or what became of it, and there is one record in the end.
