@@ -11,6 +11,7 @@ package config
 
 import (
 	"log/slog"
+	"net"
 	"path/filepath"
 	"time"
 
@@ -79,6 +80,32 @@ type Env map[string]string
 
 // SQLiteFile returns the path of the database file.
 func (c *Config) SQLiteFile() string { return filepath.Join(c.DataDir, "patchbay.db") }
+
+// LocalURL returns the base URL at which programs of this machine reach the HTTP
+// API; empty when the host picks its port by itself.
+func (c *Config) LocalURL() string {
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "0" {
+		return ""
+	}
+	return LocalURL(c.Listen)
+}
+
+// LocalURL returns the base URL at which programs of this machine reach a server
+// that listens on the address, given as host:port. An address of every interface
+// becomes the loopback one.
+func LocalURL(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "http://" + address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
 
 // Overrides returns the operator's changes to manifests, by adapter name.
 func (c *Config) Overrides() map[string]manifest.Overrides {

@@ -320,3 +320,16 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+func TestLocalURL(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{
+		"127.0.0.1:8080": "http://127.0.0.1:8080", ":80": "http://127.0.0.1:80", "0.0.0.0:80": "http://127.0.0.1:80",
+		"[::]:80": "http://[::1]:80", "[fe80::1]:80": "http://[fe80::1]:80", "patchbay.internal:80": "http://patchbay.internal:80",
+		"127.0.0.1:0": "",
+	} {
+		if got := (&Config{Listen: listen}).LocalURL(); got != want {
+			t.Errorf("%s is reached at %q, want %q", listen, got, want)
+		}
+	}
+}

@@ -66,19 +66,7 @@ func (h *Host) Addr() net.Addr { return h.addr }
 
 // URL returns the base URL of the HTTP API on this machine. It may be called once
 // Ready is closed.
-func (h *Host) URL() string {
-	host, port, err := net.SplitHostPort(h.addr.String())
-	if err != nil {
-		return "http://" + h.addr.String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	return "http://" + net.JoinHostPort(host, port)
-}
+func (h *Host) URL() string { return config.LocalURL(h.addr.String()) }
 
 // Run runs the host until ctx is done, then stops it in order. It runs once. When
 // it returns, every process and goroutine of the host is gone.

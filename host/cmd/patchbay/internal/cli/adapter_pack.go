@@ -99,8 +99,8 @@ func (a *app) offline(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&a.asJSON, "json", false, "print JSON")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		for _, name := range []string{"server", "token"} {
-			if cmd.Flags().Changed(name) {
+		for _, name := range clientFlagNames {
+			if f := cmd.InheritedFlags().Lookup(name); f != nil && f.Changed {
 				return usagef("--%s has no use here: the command talks to no host", name)
 			}
 		}

@@ -79,6 +79,7 @@ func fakeActions() Actions {
 // TestScripts runs testdata/script against a host that answers from files of the
 // script: "answers" holds lines "METHOD PATH STATUS FILE", of which the first
 // that fits and was not used yet is taken; what was asked is added to "requests".
+// "host.yaml" is the configuration of that host.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
@@ -88,6 +89,10 @@ func TestScripts(t *testing.T) {
 			host := &fakeHost{dir: env.WorkDir, used: map[int]bool{}}
 			server := httptest.NewServer(host)
 			env.Defer(server.Close)
+			own := fmt.Sprintf("listen: %s\ndataDir: data\n", server.Listener.Addr())
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "host.yaml"), []byte(own), 0o600); err != nil {
+				return err
+			}
 			checkout, err := filepath.Abs("../../../../..")
 			env.Vars = append(env.Vars, "PATCHBAY_SERVER="+server.URL, "PATCHBAY_TENANT=acme", "TZ=UTC",
 				"NOBODY=http://127.0.0.1:1", "CHECKOUT="+checkout)

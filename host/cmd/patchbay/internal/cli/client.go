@@ -33,6 +33,8 @@ const (
 type client struct {
 	server *url.URL
 	token  sdk.Secret
+	here   bool   // the host is on this machine
+	sent   string // which token goes along, in words
 	http   *http.Client
 }
 
@@ -67,8 +69,8 @@ func newClient(server string, token sdk.Secret) (*client, error) {
 	}}, nil
 }
 
-// local reports whether the server is on this machine.
-func (c *client) local() bool {
+// loopback reports whether the server is reached without a network.
+func (c *client) loopback() bool {
 	host := c.server.Hostname()
 	if host == "localhost" {
 		return true
@@ -145,16 +147,17 @@ func (c *client) unsent(method string, err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		return &sendError{false, fmt.Errorf("reach the host at %s: %w (is it running? start it with: patchbay serve)", c.server, err)}
+		return &sendError{false, fmt.Errorf("reach the host at %s: %w (is it running? start it with: patchbay serve; "+
+			"if it listens elsewhere, say where with --server URL, PATCHBAY_SERVER, or its configuration: --config FILE)", c.server, err)}
 	}
 	return &sendError{method == http.MethodPost, fmt.Errorf("reach the host at %s: %w", c.server, err)}
 }
 
 func (c *client) problemOf(resp *http.Response, body []byte) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	p := &problem{raw: body, retryAfter: resp.Header.Get("Retry-After")}
+	p := &problem{raw: body, retryAfter: resp.Header.Get("Retry-After"), sent: c.sent}
 	if kind != "application/problem+json" || json.Unmarshal(body, p) != nil || p.Code == "" {
-		return fmt.Errorf("the server at %s answered %s, which is no answer of a Patchbay host: check --server", c.server, resp.Status)
+		return fmt.Errorf("the server at %s answered %s, which is no answer of a Patchbay host: check --server and PATCHBAY_SERVER", c.server, resp.Status)
 	}
 	return p
 }

@@ -30,9 +30,10 @@ func exitCodesTopic() *cobra.Command {
   0  done
   1  failed on this side: a file cannot be read, an answer not understood, doctor
      found something that must be mended
-  2  the command line, the configuration or a token is wrong, or the file of the
-     configuration cannot be read; nothing was sent
+  2  the command line or the configuration is wrong, the file of the configuration
+     cannot be read, or a secret is not one line of text; nothing was sent
   3  the host refuses; the same request will fail again until something changes
+     (also: it does not know the token, or was sent none)
   4  surely not done; the same request may succeed later (also: the host cannot
      be reached)
   5  it may have been done: look with "patchbay message list --state unknown"

@@ -24,6 +24,7 @@ type problem struct {
 	Messages    []messageState `json:"messages"`
 
 	retryAfter string          // the header, in seconds
+	sent       string          // which token the request carried, in words
 	raw        json.RawMessage // the answer itself
 }
 
@@ -73,6 +74,9 @@ func (p *problem) print(w io.Writer) {
 	if p.retryAfter != "" {
 		fmt.Fprintf(w, "  retry after: %s s\n", printable(p.retryAfter, false))
 	}
+	if p.Code == string(fault.Unauthenticated) {
+		fmt.Fprintf(w, "  the request carried %s\n", printable(p.sent, false))
+	}
 	if remedy := remedies[fault.Code(p.Code)]; remedy != "" {
 		fmt.Fprintf(w, "  remedy: %s\n", remedy)
 	}
@@ -84,17 +88,17 @@ func (p *problem) print(w io.Writer) {
 // remedies say what a person at the command line does about a code.
 var remedies = map[fault.Code]string{
 	fault.MalformedRequest:     "check that the file is one well-formed JSON document",
-	fault.UnsupportedMediaType: "the server is no Patchbay host of this version: check --server",
+	fault.UnsupportedMediaType: "the server is no Patchbay host of this version: check --server and PATCHBAY_SERVER",
 	fault.RequestTooLarge:      "send fewer messages at once, or raise maxBody in the host's configuration",
 	fault.InvalidFields:        "correct the fields named above",
-	fault.Unauthenticated:      "set PATCHBAY_TOKEN or --token @FILE; the admin token stands in <dataDir>/admin.token",
+	fault.Unauthenticated:      nameToken,
 	fault.Forbidden:            "use the admin token, or a token of this tenant",
 	fault.AdapterDisabled:      "enable it: patchbay adapter enable NAME --tenant TENANT",
 	fault.TenantNotFound:       "list the tenants with: patchbay tenant list",
-	fault.AdapterNotFound:      "list what is installed with: patchbay adapter list",
+	fault.AdapterNotFound:      "see what is installed, and why a package is refused: patchbay adapter list, patchbay adapter show NAME",
 	fault.MessageLogNotFound:   "list them with: patchbay message list --tenant TENANT",
-	fault.RouteNotFound:        "the server is no Patchbay host of this version: check --server",
-	fault.MethodNotAllowed:     "the server is no Patchbay host of this version: check --server",
+	fault.RouteNotFound:        "the server is no Patchbay host of this version: check --server and PATCHBAY_SERVER",
+	fault.MethodNotAllowed:     "the server is no Patchbay host of this version: check --server and PATCHBAY_SERVER",
 	fault.OutcomeUnsettled:     "look with: patchbay message show ID; the host settles it by itself, or you do with: patchbay message resolve",
 	fault.InProgress:           "wait a moment and ask again: the answer will carry the same log ID",
 	fault.AlreadyLogged:        "nothing is to be done: the messages have their log ID",
@@ -112,6 +116,10 @@ var remedies = map[fault.Code]string{
 	fault.PoisonMessage:        "see: patchbay adapter crashes NAME; then: patchbay message retry ID",
 	fault.Internal:             "see the host's log under the request id",
 }
+
+// nameToken is the remedy for a token that is missing or wrong.
+const nameToken = "name a valid token with --token @FILE or PATCHBAY_TOKEN; " +
+	"the host's configuration (--config FILE, PATCHBAY_DATA_DIR, PATCHBAY_ADMIN_TOKEN_FILE) says where its admin token lies"
 
 // printable returns text from elsewhere fit for a terminal: control characters
 // are shown as escapes, so that nobody's message can move the cursor. Newlines

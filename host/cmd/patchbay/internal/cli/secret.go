@@ -31,7 +31,8 @@ The file holds the secret on one line. A shell can make one on the fly:
   patchbay message retry ID --tenant acme --auth-header @<(pass show crm/header)
 
 Without either, commands that talk to a host on this machine read the admin token
-from $PATCHBAY_ADMIN_TOKEN_FILE, else $PATCHBAY_DATA_DIR/admin.token, else
+where its configuration has it: in adminTokenFile, else in dataDir, by --config,
+PATCHBAY_CONFIG, PATCHBAY_ADMIN_TOKEN_FILE or PATCHBAY_DATA_DIR, else in
 var/admin.token. That one is never sent to another machine.`,
 	}
 }

@@ -18,7 +18,7 @@ const answerTimeout = 2 * time.Second
 func (f *findings) address(ctx context.Context, c *config.Config, running bool) {
 	const check = "address"
 	if running {
-		f.answers(ctx, check, c.Listen)
+		f.answers(ctx, check, c.LocalURL())
 		return
 	}
 	var listen net.ListenConfig
@@ -36,18 +36,15 @@ func (f *findings) address(ctx context.Context, c *config.Config, running bool) 
 	}
 }
 
-func (f *findings) answers(ctx context.Context, check, address string) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || port == "0" {
+// answers asks the host that is reached there how it is; "" is not known.
+func (f *findings) answers(ctx context.Context, check, url string) {
+	if url == "" {
 		f.add(check, Info, "", "the host chose a port by itself; its log tells which")
 		return
 	}
-	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-	}
+	url += "/readyz"
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	url := "http://" + net.JoinHostPort(host, port) + "/readyz"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		f.add(check, Fail, "set listen to an address of this machine", "%s", err)
