@@ -11,6 +11,10 @@ import (
 // health: operators see not_serving and these words, instead of a crash. The
 // reason goes to callers, too, so it must hold no secret; the errors of
 // crmhttp.New hold none.
+//
+// It has every capability, and a search cannot tell: what an adapter can do is
+// not to look smaller for a slip in its configuration, for a host that sees no
+// search leaves each doubt to a person.
 func Misconfigured(reason error) Adapter {
 	return misconfigured{"the adapter is misconfigured: " + reason.Error()}
 }
@@ -20,6 +24,11 @@ type misconfigured struct{ text string }
 // AddMessageLog implements Adapter.
 func (m misconfigured) AddMessageLog(context.Context, *AddMessageLogRequest) (*AddMessageLogResponse, error) {
 	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: m.text}
+}
+
+// FindMessageLog implements MessageLogFinder.
+func (misconfigured) FindMessageLog(context.Context, *FindMessageLogRequest) (*FindMessageLogResponse, error) {
+	return CannotTell(0), nil
 }
 
 // CheckHealth implements HealthChecker.

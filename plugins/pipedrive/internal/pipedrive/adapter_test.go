@@ -336,8 +336,9 @@ func TestMisconfigured(t *testing.T) {
 	if fault.CodeOf(err) != fault.AdapterFault || fault.ClassOf(err) != fault.Permanent {
 		t.Errorf("got %v", err)
 	}
-	if _, finds := a.(sdk.MessageLogFinder); finds {
-		t.Error("it says that it can search")
+	found, err := a.(sdk.MessageLogFinder).FindMessageLog(t.Context(), sdktest.FindRequest(request()))
+	if err != nil || found.Verdict != sdk.VerdictCannotTell {
+		t.Errorf("a search: %+v, %v", found, err)
 	}
 }
 
