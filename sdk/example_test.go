@@ -99,8 +99,8 @@ func ExampleSecret() {
 
 func ExampleAddMessageLogRequest_Location() {
 	req := &sdk.AddMessageLogRequest{Zone: "America/Los_Angeles", Messages: []sdk.Message{sdktest.SeedMessage()}}
-	fmt.Println(req.Messages[0].CreationTime.In(req.Location()).Format("2 Jan 2006 15:04 MST"))
-	// Output: 18 Feb 2015 05:24 PST
+	fmt.Println(req.Messages[0].CreationTime.In(req.Location()).Format("2 Jan 2006 15:04 -07:00"))
+	// Output: 18 Feb 2015 05:24 -08:00
 }
 
 func ExampleParseZone() {

@@ -148,7 +148,7 @@ func (c composer) parts(recording bool) []part {
 	return out
 }
 
-// heading returns "2015-02-18 05:24:50 PST Outbound SMS from A to B".
+// heading returns "2015-02-18 05:24:50 -08:00 Outbound SMS from A to B".
 func (c composer) heading() []span {
 	kind, detail := c.kind(), c.detail()
 	line := []span{{strong, format(c.m.CreationTime, c.o)}, {words, " "}}

@@ -25,7 +25,7 @@ func example() *sdk.AddMessageLogRequest {
 func ExampleHTML() {
 	fmt.Println(render.HTML(example()))
 	// Output:
-	// <p><b>2015-02-18 05:24:50 PST</b> Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)</p><p>Is 3 &lt; 4?</p>
+	// <p><b>2015-02-18 05:24:50 -08:00</b> Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)</p><p>Is 3 &lt; 4?</p>
 }
 
 func ExampleHTMLWith() {
@@ -38,21 +38,21 @@ func ExampleHTMLWith() {
 func ExampleText() {
 	fmt.Println(render.Text(example()))
 	// Output:
-	// 2015-02-18 05:24:50 PST Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
+	// 2015-02-18 05:24:50 -08:00 Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
 	//   Is 3 < 4?
 }
 
 func ExampleTextWith() {
 	fmt.Println(render.TextWith(example(), render.Options{Location: time.UTC}))
 	// Output:
-	// 2015-02-18 13:24:50 UTC Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
+	// 2015-02-18 13:24:50 +00:00 Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
 	//   Is 3 < 4?
 }
 
 func ExampleMarkdown() {
 	fmt.Println(render.Markdown(example()))
 	// Output:
-	// **2015-02-18 05:24:50 PST** Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
+	// **2015-02-18 05:24:50 -08:00** Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
 	//
 	// > Is 3 \< 4?
 }
@@ -61,7 +61,7 @@ func ExampleMarkdownWith() {
 	req := example()
 	fmt.Println(render.MarkdownWith(req, render.Options{Marker: req.IdempotencyKey}))
 	// Output:
-	// **2015-02-18 05:24:50 PST** Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
+	// **2015-02-18 05:24:50 -08:00** Outbound SMS from +18885550052 to Ada Lovelace (+16505553204)
 	//
 	// > Is 3 \< 4?
 	//

@@ -27,7 +27,7 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultTimeFormat = "2006-01-02 15:04:05 MST"
+	DefaultTimeFormat = "2006-01-02 15:04:05 -07:00"
 	DefaultMaxLen     = 30_000
 )
 
@@ -38,7 +38,9 @@ const minLen = 256
 type Options struct {
 	// Location is the time zone of the times. Default: the user's, req.Location().
 	Location *time.Location
-	// TimeFormat is a layout of package time. Default "2006-01-02 15:04:05 MST".
+	// TimeFormat is a layout of package time. Default "2006-01-02 15:04:05 -07:00",
+	// whose offset leaves no doubt: the names of zones are not unique, as PST,
+	// which is Pacific and Philippine.
 	TimeFormat string
 	// MaxLen is the longest note, in characters (Unicode code points) of the
 	// finished note, tags and escapes included. A longer note is cut, at its end

@@ -57,7 +57,7 @@ const flight = `{"uri":"https://platform.ringcentral.com/restapi/xxxxxxx/message
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	hostile := `<b>bold</b> <script>alert(1)</script> $& $$ $1 &amp; \"quoted\" 'single' *star* _under_ snake_case [link](javascript:x) ` +
-		"`code` | ~~gone~~ https://example.com/a_b?c=1&d=2" + `\n# heading\n- item\n12. item\n> quote\n    code\n===\n\n2015-02-18 05:24:50 PST Inbound SMS from nobody\n\u0000\u0007\u009b end`
+		"`code` | ~~gone~~ https://example.com/a_b?c=1&d=2" + `\n# heading\n- item\n12. item\n> quote\n    code\n===\n\n2015-02-18 05:24:50 -08:00 Inbound SMS from nobody\n\u0000\u0007\u009b end`
 	recorded := request(t, `{"id":9,"type":"VoiceMail","direction":"Inbound","creationTime":1424265890000,"from":{"phoneNumber":"+16505553204"},
 		"attachments":[{"id":1,"type":"AudioRecording","contentType":"audio/mpeg","vmDuration":42,"uri":"https://media.ringcentral.com/secret"}]}`)
 	recorded.RecordingLink = "https://media.example.com/rec?id=1&sig=a'b\"<c>"
@@ -116,7 +116,7 @@ func TestTimesFollowTheClockChange(t *testing.T) {
 	t.Parallel()
 	req := request(t, sms(1, "2026-03-08T09:59:59Z", "a"), sms(2, "2026-03-08T10:00:00Z", "b"))
 	text := Text(req)
-	for _, want := range []string{"2026-03-08 01:59:59 PST", "2026-03-08 03:00:00 PDT"} {
+	for _, want := range []string{"2026-03-08 01:59:59 -08:00", "2026-03-08 03:00:00 -07:00"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in:\n%s", want, text)
 		}
@@ -124,6 +124,10 @@ func TestTimesFollowTheClockChange(t *testing.T) {
 	req.Zone, req.OffsetSeconds = "", 5*3600+45*60
 	if text := Text(req); !strings.Contains(text, "2026-03-08 15:44:59 +05:45") {
 		t.Errorf("the fixed offset is missing in:\n%s", text)
+	}
+	req.Zone = "Asia/Manila" // whose own abbreviation is PST
+	if text := Text(req); !strings.Contains(text, "2026-03-08 17:59:59 +08:00") || strings.Contains(text, "PST") {
+		t.Errorf("Manila's time can be taken for another's in:\n%s", text)
 	}
 }
 

@@ -40,7 +40,7 @@ func TestNoteOfOneMessage(t *testing.T) {
 	}{
 		"outbound": {
 			subject: "SMS to Ada Lovelace",
-			note:    []string{"2015-02-18 05:24:50 PST", "Outbound SMS", "from Grace Hopper (+18885550052)", "to Ada Lovelace (+16505553204, San Mateo, CA)", "Flight information"},
+			note:    []string{"2015-02-18 05:24:50 -08:00", "Outbound SMS", "from Grace Hopper (+18885550052)", "to Ada Lovelace (+16505553204, San Mateo, CA)", "Flight information"},
 		},
 		"inbound": {
 			message: map[string]any{"direction": "Inbound", "from": map[string]any{"phoneNumber": "+16505553204"}, "to": []any{map[string]any{"phoneNumber": "+18885550052"}}},
