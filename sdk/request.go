@@ -7,6 +7,10 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/internal/callstate"
 )
 
+// IdempotencyKeyBytes is the length of every idempotency key: 43 characters of
+// ASCII, each one byte. A CRM's field that is shorter cannot hold one.
+const IdempotencyKeyBytes = 43
+
 // AddMessageLogRequest asks an adapter to log one message, or a group of
 // messages of one conversation, as one CRM record. Adapters must not change it:
 // it may be shared between attempts.
@@ -14,8 +18,9 @@ type AddMessageLogRequest struct {
 	// Tenant is the id of the tenant the call is for.
 	Tenant string
 	// IdempotencyKey is "pb-" and a hash, the same across every attempt for the
-	// same messages. Store it in the CRM record where you can: FindMessageLog
-	// looks for it.
+	// same messages: IdempotencyKeyBytes characters of ASCII, namely the small
+	// letters a to z, digits and the hyphen. Store it in the CRM record where you
+	// can: FindMessageLog looks for it.
 	IdempotencyKey string
 	// Attempt is the number of this attempt, from 1. A repetition inside one
 	// send window, after a fault that surely sent nothing, counts as the same

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/sdk"
 )
 
 func TestIdempotencyKey(t *testing.T) {
@@ -15,8 +16,8 @@ func TestIdempotencyKey(t *testing.T) {
 	if want := "pb-6593ad2fc574aa93b85017ad90188b6b159cffe1"; base != want {
 		t.Errorf("key %s, want %s", base, want)
 	}
-	if !regexp.MustCompile(`^pb-[0-9a-f]{40}$`).MatchString(base) {
-		t.Errorf("key %s", base)
+	if !regexp.MustCompile(`^pb-[0-9a-f]{40}$`).MatchString(base) || len(base) != sdk.IdempotencyKeyBytes {
+		t.Errorf("key %s; adapters are promised %d characters of a-z, 0-9 and the hyphen", base, sdk.IdempotencyKeyBytes)
 	}
 	ids := []string{"B", "A"}
 	if got := idempotencyKey(scope, ids); got != base {

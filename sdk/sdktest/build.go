@@ -131,5 +131,5 @@ func key(messages []sdk.Message) string {
 	for _, m := range messages {
 		_, _ = fmt.Fprintf(h, "%q", m.ID.String()) // a hash takes every write
 	}
-	return "pb-" + hex.EncodeToString(h.Sum(nil))[:32]
+	return "pb-" + hex.EncodeToString(h.Sum(nil)[:20])
 }

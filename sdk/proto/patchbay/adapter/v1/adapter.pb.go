@@ -134,7 +134,8 @@ func (x *GetInfoResponse) GetCapabilities() []string {
 type AddMessageLogRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Tenant string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// "pb-" and a hash, the same across every attempt for the same messages.
+	// "pb-" and a hash, the same across every attempt for the same messages: 43
+	// characters of a-z, 0-9 and the hyphen.
 	IdempotencyKey string `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// From 1.
 	Attempt int32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
