@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -285,11 +286,22 @@ func (s *Supervisor[I]) file(c Crash) {
 		"exit_code", c.ExitCode, "signal", c.Signal, "uptime_ms", c.UptimeMS, "in_flight", len(c.RequestIDs), "decision", c.Decision)
 }
 
+// lastLine returns the line of standard error that speaks of the end: that with
+// which a panic began, else the last one. A record of the adapter's logger speaks of
+// its work, and so does all that came before one; "" when nothing came after it.
 func lastLine(exit Exit) string {
-	if len(exit.Stderr) == 0 {
-		return ""
+	last := ""
+	for _, line := range slices.Backward(exit.Stderr) {
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "{"):
+			return last
+		case strings.HasPrefix(line, "panic: "), strings.HasPrefix(line, "fatal error: "):
+			return line
+		case last == "":
+			last = line
+		}
 	}
-	return exit.Stderr[len(exit.Stderr)-1]
+	return last
 }
 
 // explain puts what the last process died of into the reason for the state that

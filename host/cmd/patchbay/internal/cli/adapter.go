@@ -290,6 +290,7 @@ type crash struct {
 	Tenant     string    `json:"tenant"`
 	Pid        int       `json:"pid"`
 	Cause      string    `json:"cause"`
+	Detail     string    `json:"detail"`
 	Remedy     string    `json:"remedy"`
 	ExitCode   int       `json:"exitCode"`
 	Signal     string    `json:"signal"`
@@ -306,18 +307,14 @@ func (a *app) adapterCrashes() *cobra.Command {
 		Example: "  patchbay adapter crashes examplecrm\n  patchbay adapter crashes examplecrm --json | jq '.items[0].stderr'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return printList(a, cmd, pathOf("v1", "adapters", args[0], "crashes"), nil, unpaged,
-				[]string{"TIME", "VERSION", "PID", "CAUSE", "ENDED BY", "UPTIME", "IN FLIGHT", "DECISION", "LAST LINE"}, func(c crash) []string {
-					last := ""
-					if len(c.Stderr) > 0 {
-						last = c.Stderr[len(c.Stderr)-1]
-					}
+				[]string{"TIME", "VERSION", "PID", "CAUSE", "ENDED BY", "UPTIME", "IN FLIGHT", "DECISION", "DETAIL"}, func(c crash) []string {
 					ended := c.Signal
 					if ended == "" {
 						ended = fmt.Sprintf("exit %d", c.ExitCode)
 					}
 					return []string{
 						moment(c.Time), c.Version, number(c.Pid), c.Cause, ended,
-						(time.Duration(c.UptimeMS) * time.Millisecond).String(), strconv.Itoa(len(c.RequestIDs)), c.Decision, last,
+						(time.Duration(c.UptimeMS) * time.Millisecond).String(), strconv.Itoa(len(c.RequestIDs)), c.Decision, c.Detail,
 					}
 				})
 		},
