@@ -7,6 +7,31 @@
 // HealthChecker), found by type assertion, so the list of capabilities that an
 // adapter reports cannot lie.
 //
+// # More than one step
+//
+// Some CRMs want several requests for one record: a create, then a link to a deal
+// or a folder. Look up first whatever can be refused. Once the record exists, the
+// answer is Logged with its ID, whatever becomes of the rest: what is missing is
+// told the user in a ReturnMessage of type Warning. A fault then would say
+// that the CRM may have acted, and lock the messages until a search finds the record
+// that was known all the time:
+//
+//	logged := sdk.Logged(id)
+//	if err := file(ctx, id, folder); err != nil {
+//		slog.WarnContext(ctx, "card not filed", "error", err)
+//		logged.ReturnMessage = &sdk.ReturnMessage{
+//			Message: "The card was made, but it is not in its folder.", MessageType: sdk.Warning,
+//		}
+//	}
+//	return logged, nil
+//
+// An answer can get lost between the steps, and then the search finds a record
+// whose later steps were never made. It cannot make up for them, for a search
+// writes nothing; it can look whether they are missing, and answer Found with such
+// a ReturnMessage. The example of crmhttp's Session.Do shows both requests.
+//
+// # Other packages
+//
 // Beside this package stand sdk/crmhttp, the HTTP client for talking to a CRM;
 // sdk/render, which turns messages into notes; sdk/fault, the errors; and
 // sdk/sdktest, the conformance suite. This package depends on the standard
@@ -29,7 +54,8 @@ type Adapter interface {
 	// messages in req, associated with req.ContactInfo, and returns its ID.
 	//
 	// Outcomes:
-	//  1. The record exists: a response whose LogID is the record's ID.
+	//  1. The record exists: a response whose LogID is the record's ID, whatever
+	//     becomes of further steps; see "More than one step" above.
 	//  2. The CRM surely did not act and may later: an error of class
 	//     fault.Retryable (fault.RetryAfter, fault.Unavailable).
 	//  3. The CRM did not act and will not until something changes: an error of
@@ -57,8 +83,11 @@ type MessageLogFinder interface {
 	// FindMessageLog looks for the records that AddMessageLog made for
 	// req.Original, usually by its idempotency key.
 	//
+	// It must not write: crmhttp refuses every write of a search.
+	//
 	// Outcomes:
-	//  1. Found(ids...): these records exist.
+	//  1. Found(ids...): these records exist. With a ReturnMessage, where a later
+	//     step of the create is seen to be missing.
 	//  2. NotFound(asOf): the search was complete and there was none.
 	//  3. CannotTell(after): anything else, such as a rate limit, refused
 	//     credentials or a truncated page. An error means the same.
@@ -174,6 +203,11 @@ type FindMessageLogResponse struct {
 	LogIDs []string
 	// Complete is whether LogIDs surely holds all of them.
 	Complete bool
+	// ReturnMessage is shown to the user whose messages were found, as that of
+	// AddMessageLogResponse. Optional; it counts only beside records found. A
+	// search cannot make up for later steps of a create that were lost, but it
+	// can say so.
+	ReturnMessage *ReturnMessage
 	// AsOf is the moment for which "not found" holds: the CRM's own statement of
 	// how fresh its index is, else the moment the search began.
 	AsOf time.Time

@@ -2,7 +2,9 @@ package crmhttp_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/patchbay-crm/patchbay/sdk"
@@ -69,6 +71,56 @@ func TestAuthorsFaultAfterWhatTheClientSaw(t *testing.T) {
 			}
 			if c.code == fault.Outcome && fault.SourceOf(err) != fault.Adapter {
 				t.Errorf("source %s, want adapter", fault.SourceOf(err))
+			}
+		})
+	}
+}
+
+// TestLoggedStandsWhateverFollows has an adapter whose create succeeds and whose
+// second write does not. It answers with the record's ID and a warning, and that is
+// what the host is told; the second write's fault says what happened once.
+func TestLoggedStandsWhateverFollows(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]http.HandlerFunc{
+		"refused": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"error":"closed"}`, http.StatusConflict) },
+		"unauthorized": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"closed"}`, http.StatusUnauthorized)
+		},
+		"limited": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"closed"}`, http.StatusTooManyRequests)
+		},
+		"broken": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"closed"}`, http.StatusBadGateway)
+		},
+		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("closed")) },
+		"reset":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, done := crmOf(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPut {
+					second(w, r)
+					return
+				}
+				_, _ = w.Write([]byte(`{"id":77}`))
+			})
+			defer done()
+			host := sdktest.Pair(t, adapterFunc(func(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+				var card, folder struct{ ID json.Number }
+				if err := client.For(req).PostJSON(ctx, "/cards", 1, &card); err != nil {
+					return nil, err
+				}
+				logged := sdk.Logged(card.ID.String())
+				err := client.For(req).PutJSON(ctx, "/cards/77/folder", 1, &folder)
+				if fault.ClassOf(err) != fault.Unknown || strings.Count(err.Error(), "PUT /cards") != 1 || strings.Count(err.Error(), "closed") > 1 {
+					t.Errorf("the second write failed with %v", err)
+				}
+				logged.ReturnMessage = &sdk.ReturnMessage{Message: "not filed", MessageType: sdk.Warning}
+				return logged, nil
+			}))
+			resp, err := host.AddMessageLog(t.Context(), sdktest.Request())
+			if err != nil || resp.LogID != "77" || resp.ReturnMessage == nil || resp.ReturnMessage.MessageType != sdk.Warning {
+				t.Errorf("the host is told %+v, %v", resp, err)
 			}
 		})
 	}

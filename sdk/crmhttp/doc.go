@@ -48,7 +48,9 @@
 //
 // One rule stands above the table: when an earlier write of the same call
 // succeeded, or may have, no later failure of that call is definite. A record
-// made by the first of two steps exists, whatever becomes of the second. Such a
+// made by the first of two steps exists, whatever becomes of the second: an adapter
+// that knows its ID answers sdk.Logged with a warning, and hands the second step's
+// fault to nobody but the log (see the example of Session.Do). Handed on, such a
 // fault becomes outcome_unknown; what happened stands in its cause, and StatusOf
 // still finds the status. A first write that the CRM refused (a 409, say) leaves
 // the call as definite as it was. The SDK's server holds the adapter's own faults

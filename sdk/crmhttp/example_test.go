@@ -18,11 +18,17 @@ import (
 
 // crm is a CRM that answers every request with that status, header and body.
 func crm(status int, location, body string) (client *crmhttp.Client, done func()) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return crmOf(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", location)
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
-	}))
+	})
+}
+
+// crmOf is a CRM that answers as the handler does, with errors as
+// {"error":"..."}.
+func crmOf(answer http.HandlerFunc) (client *crmhttp.Client, done func()) {
+	srv := httptest.NewServer(answer)
 	client, err := crmhttp.New(crmhttp.Config{
 		BaseURL: srv.URL, AllowPrivate: []string{"127.0.0.1"},
 		ErrorMessage: func(resp *crmhttp.Response) string {

@@ -100,11 +100,12 @@ func (c *Client) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequ
 	if err != nil {
 		return nil, notSent(opFindMessageLog, err)
 	}
+	scrub := scrubber(req.Original.AuthHeader)
 	answer, err := c.service.FindMessageLog(outgoing(ctx), p)
 	if err != nil {
-		return nil, fromError(ctx, opFindMessageLog, err, scrubber(req.Original.AuthHeader))
+		return nil, fromError(ctx, opFindMessageLog, err, scrub)
 	}
-	return foundFromProto(answer, time.Now()), nil
+	return foundFromProto(answer, time.Now(), scrub), nil
 }
 
 // CheckHealth asks whether the adapter can serve. A check that ends with a status

@@ -24,15 +24,9 @@ const (
 // record exists, so what the host would not take, or protobuf not encode, is cut
 // or left out and no error.
 func answerToProto(r *sdk.AddMessageLogResponse) *adapterv1.AddMessageLogResponse {
-	out := &adapterv1.AddMessageLogResponse{LogId: r.LogID, LogUrl: webAddress(r.LogURL)}
-	if m := r.ReturnMessage; m != nil {
-		out.ReturnMessage = &adapterv1.ReturnMessage{
-			Message:     clip(m.Message, maxTextBytes),
-			MessageType: clip(string(m.MessageType), maxTextBytes),
-			TtlMillis:   m.TTL.Milliseconds(),
-		}
+	return &adapterv1.AddMessageLogResponse{
+		LogId: r.LogID, LogUrl: webAddress(r.LogURL), ReturnMessage: returnMessageToProto(r.ReturnMessage),
 	}
-	return out
 }
 
 // answerFromProto reads an answer to AddMessageLog and checks it. scrub takes the
@@ -63,6 +57,17 @@ func webAddress(text string) string {
 		return ""
 	}
 	return text
+}
+
+func returnMessageToProto(m *sdk.ReturnMessage) *adapterv1.ReturnMessage {
+	if m == nil {
+		return nil
+	}
+	return &adapterv1.ReturnMessage{
+		Message:     clip(m.Message, maxTextBytes),
+		MessageType: clip(string(m.MessageType), maxTextBytes),
+		TtlMillis:   m.TTL.Milliseconds(),
+	}
 }
 
 func returnMessageFromProto(p *adapterv1.ReturnMessage, scrub func(string) string) *sdk.ReturnMessage {
@@ -110,7 +115,7 @@ func foundToProto(r *sdk.FindMessageLogResponse) *adapterv1.FindMessageLogRespon
 	switch {
 	case r.Verdict == sdk.VerdictFound && usableLogIDs(r.LogIDs):
 		return &adapterv1.FindMessageLogResponse{Verdict: &adapterv1.FindMessageLogResponse_Found{
-			Found: &adapterv1.Found{LogIds: r.LogIDs, Complete: r.Complete},
+			Found: &adapterv1.Found{LogIds: r.LogIDs, Complete: r.Complete, ReturnMessage: returnMessageToProto(r.ReturnMessage)},
 		}}
 	case r.Verdict == sdk.VerdictNotFound:
 		return &adapterv1.FindMessageLogResponse{Verdict: &adapterv1.FindMessageLogResponse_NotFound{
@@ -126,13 +131,15 @@ func foundToProto(r *sdk.FindMessageLogResponse) *adapterv1.FindMessageLogRespon
 
 // foundFromProto reads the outcome of a search and checks it, at the time now.
 // Log IDs that cannot be, too many of them, and a "not found" without a moment
-// for which it holds are "cannot tell". A moment in the future is now.
-func foundFromProto(p *adapterv1.FindMessageLogResponse, now time.Time) *sdk.FindMessageLogResponse {
+// for which it holds are "cannot tell". A moment in the future is now. scrub takes
+// the call's secret out of texts.
+func foundFromProto(p *adapterv1.FindMessageLogResponse, now time.Time, scrub func(string) string) *sdk.FindMessageLogResponse {
 	switch v := p.GetVerdict().(type) {
 	case *adapterv1.FindMessageLogResponse_Found:
 		if ids := v.Found.GetLogIds(); usableLogIDs(ids) {
 			return &sdk.FindMessageLogResponse{
 				Verdict: sdk.VerdictFound, LogIDs: ids, Complete: v.Found.GetComplete(),
+				ReturnMessage: returnMessageFromProto(v.Found.GetReturnMessage(), scrub),
 			}
 		}
 	case *adapterv1.FindMessageLogResponse_NotFound:

@@ -81,7 +81,9 @@ func TestAnswerRoundTrip(t *testing.T) {
 
 func TestVerdictRoundTrip(t *testing.T) {
 	t.Parallel()
-	f := filler{}
+	f := filler{forms: map[protoreflect.FullName]func(int64) protoreflect.Value{
+		"patchbay.adapter.v1.ReturnMessage.message_type": func(int64) protoreflect.Value { return protoreflect.ValueOfString("warning") },
+	}}
 	found, notFound, cannotTell := &adapterv1.Found{}, &adapterv1.NotFound{}, &adapterv1.CannotTell{}
 	for _, p := range []proto.Message{found, notFound, cannotTell} {
 		f.fill(p.ProtoReflect())
@@ -91,7 +93,7 @@ func TestVerdictRoundTrip(t *testing.T) {
 		"notFound":   {Verdict: &adapterv1.FindMessageLogResponse_NotFound{NotFound: notFound}},
 		"cannotTell": {Verdict: &adapterv1.FindMessageLogResponse_CannotTell{CannotTell: cannotTell}},
 	} {
-		r := foundFromProto(in, time.Now())
+		r := foundFromProto(in, time.Now(), unscrubbed)
 		if r.Verdict.String() != name {
 			t.Errorf("%s is read as %s", name, r.Verdict)
 		}
@@ -301,7 +303,7 @@ func TestSearchesAreChecked(t *testing.T) {
 		"ask yesterday":   {cannot(durationpb.New(-time.Hour)), sdk.CannotTell(0)},
 		"ask at odd time": {cannot(&durationpb.Duration{Seconds: 1, Nanos: -1}), sdk.CannotTell(0)},
 	} {
-		got := foundFromProto(c.in, now)
+		got := foundFromProto(c.in, now, unscrubbed)
 		if got.Verdict != c.want.Verdict || !slices.Equal(got.LogIDs, c.want.LogIDs) || got.Complete != c.want.Complete ||
 			!got.AsOf.Equal(c.want.AsOf) || got.RetryAfter != c.want.RetryAfter {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)

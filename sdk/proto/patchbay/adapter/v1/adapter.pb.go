@@ -811,7 +811,9 @@ type Found struct {
 	// Oldest first.
 	LogIds []string `protobuf:"bytes,1,rep,name=log_ids,json=logIds,proto3" json:"log_ids,omitempty"`
 	// Whether these are surely all.
-	Complete      bool `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	Complete bool `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	// Optional, as that of AddMessageLogResponse.
+	ReturnMessage *ReturnMessage `protobuf:"bytes,3,opt,name=return_message,json=returnMessage,proto3" json:"return_message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -858,6 +860,13 @@ func (x *Found) GetComplete() bool {
 		return x.Complete
 	}
 	return false
+}
+
+func (x *Found) GetReturnMessage() *ReturnMessage {
+	if x != nil {
+		return x.ReturnMessage
+	}
+	return nil
 }
 
 type NotFound struct {
@@ -1102,10 +1111,11 @@ const file_patchbay_adapter_v1_adapter_proto_rawDesc = "" +
 	"\tnot_found\x18\x02 \x01(\v2\x1d.patchbay.adapter.v1.NotFoundH\x00R\bnotFound\x12B\n" +
 	"\vcannot_tell\x18\x03 \x01(\v2\x1f.patchbay.adapter.v1.CannotTellH\x00R\n" +
 	"cannotTellB\t\n" +
-	"\averdict\"<\n" +
+	"\averdict\"\x87\x01\n" +
 	"\x05Found\x12\x17\n" +
 	"\alog_ids\x18\x01 \x03(\tR\x06logIds\x12\x1a\n" +
-	"\bcomplete\x18\x02 \x01(\bR\bcomplete\";\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12I\n" +
+	"\x0ereturn_message\x18\x03 \x01(\v2\".patchbay.adapter.v1.ReturnMessageR\rreturnMessage\";\n" +
 	"\bNotFound\x12/\n" +
 	"\x05as_of\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"H\n" +
 	"\n" +
@@ -1168,21 +1178,22 @@ var file_patchbay_adapter_v1_adapter_proto_depIdxs = []int32{
 	10, // 10: patchbay.adapter.v1.FindMessageLogResponse.found:type_name -> patchbay.adapter.v1.Found
 	11, // 11: patchbay.adapter.v1.FindMessageLogResponse.not_found:type_name -> patchbay.adapter.v1.NotFound
 	12, // 12: patchbay.adapter.v1.FindMessageLogResponse.cannot_tell:type_name -> patchbay.adapter.v1.CannotTell
-	15, // 13: patchbay.adapter.v1.NotFound.as_of:type_name -> google.protobuf.Timestamp
-	16, // 14: patchbay.adapter.v1.CannotTell.retry_after:type_name -> google.protobuf.Duration
-	0,  // 15: patchbay.adapter.v1.AdapterService.GetInfo:input_type -> patchbay.adapter.v1.GetInfoRequest
-	2,  // 16: patchbay.adapter.v1.AdapterService.AddMessageLog:input_type -> patchbay.adapter.v1.AddMessageLogRequest
-	8,  // 17: patchbay.adapter.v1.AdapterService.FindMessageLog:input_type -> patchbay.adapter.v1.FindMessageLogRequest
-	13, // 18: patchbay.adapter.v1.AdapterService.CheckHealth:input_type -> patchbay.adapter.v1.CheckHealthRequest
-	1,  // 19: patchbay.adapter.v1.AdapterService.GetInfo:output_type -> patchbay.adapter.v1.GetInfoResponse
-	6,  // 20: patchbay.adapter.v1.AdapterService.AddMessageLog:output_type -> patchbay.adapter.v1.AddMessageLogResponse
-	9,  // 21: patchbay.adapter.v1.AdapterService.FindMessageLog:output_type -> patchbay.adapter.v1.FindMessageLogResponse
-	14, // 22: patchbay.adapter.v1.AdapterService.CheckHealth:output_type -> patchbay.adapter.v1.CheckHealthResponse
-	19, // [19:23] is the sub-list for method output_type
-	15, // [15:19] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	7,  // 13: patchbay.adapter.v1.Found.return_message:type_name -> patchbay.adapter.v1.ReturnMessage
+	15, // 14: patchbay.adapter.v1.NotFound.as_of:type_name -> google.protobuf.Timestamp
+	16, // 15: patchbay.adapter.v1.CannotTell.retry_after:type_name -> google.protobuf.Duration
+	0,  // 16: patchbay.adapter.v1.AdapterService.GetInfo:input_type -> patchbay.adapter.v1.GetInfoRequest
+	2,  // 17: patchbay.adapter.v1.AdapterService.AddMessageLog:input_type -> patchbay.adapter.v1.AddMessageLogRequest
+	8,  // 18: patchbay.adapter.v1.AdapterService.FindMessageLog:input_type -> patchbay.adapter.v1.FindMessageLogRequest
+	13, // 19: patchbay.adapter.v1.AdapterService.CheckHealth:input_type -> patchbay.adapter.v1.CheckHealthRequest
+	1,  // 20: patchbay.adapter.v1.AdapterService.GetInfo:output_type -> patchbay.adapter.v1.GetInfoResponse
+	6,  // 21: patchbay.adapter.v1.AdapterService.AddMessageLog:output_type -> patchbay.adapter.v1.AddMessageLogResponse
+	9,  // 22: patchbay.adapter.v1.AdapterService.FindMessageLog:output_type -> patchbay.adapter.v1.FindMessageLogResponse
+	14, // 23: patchbay.adapter.v1.AdapterService.CheckHealth:output_type -> patchbay.adapter.v1.CheckHealthResponse
+	20, // [20:24] is the sub-list for method output_type
+	16, // [16:20] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_patchbay_adapter_v1_adapter_proto_init() }
