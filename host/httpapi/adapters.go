@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
 	"github.com/patchbay-crm/patchbay/host/manifest"
@@ -77,6 +78,16 @@ func (a *API) adapterRoutes() {
 	answers := operation(a.huma.OpenAPI(), http.MethodGet, manifestPath).Responses["200"]
 	answers.Content[typeJSON].Schema = anyObject{}.Schema(nil)
 	delete(answers.Headers, "Content-Type")
+	register(a, route{
+		method: http.MethodPost, path: "/v1/adapters/{adapter}/install", id: "installAdapter", tag: "Adapters",
+		summary: "Take the packages of an adapter as they lie in the adapters folders now",
+		detail: "Reads the adapters folders again and makes what lies there of the adapter the installed packages, also where it " +
+			"differs from what was installed under the version before. Every package is checked first, and where a process serves calls, " +
+			"one of the new package must take calls before anything changes; then calls go to the new one, and the old one ends with its calls. " +
+			"A package that is refused changes nothing. No tenant gets another version by it.",
+		right: adminOnly, body: optionalBody, bodyType: installBody{}, status: http.StatusOK,
+		codes: []fault.Code{fault.AdapterNotFound, fault.Conflict, fault.Outcome},
+	}, a.installAdapter)
 	a.processRoutes()
 }
 
@@ -121,6 +132,45 @@ func (a *API) getAdapter(_ context.Context, rq *request, in *adapterInput) (*ada
 		return nil, err
 	}
 	return &adapterOutput{a.viewAdapter(known, rq)}, nil
+}
+
+// installAdapter makes what lies in the adapters folders the installed packages. It
+// may outlast the time that the server has for an answer: a new process starts.
+func (a *API) installAdapter(ctx context.Context, rq *request, in *adapterInput) (*adapterOutput, error) {
+	version, err := rq.installVersion()
+	if err != nil {
+		return nil, err
+	}
+	if !manifest.ValidName(in.Adapter) {
+		return nil, fault.New(fault.AdapterNotFound, "")
+	}
+	control := http.NewResponseController(rq.w)
+	_ = control.SetWriteDeadline(time.Time{}) // fails only where there is no network
+	err = a.deps.Installer.Install(ctx, in.Adapter, version)
+	_ = control.SetWriteDeadline(time.Now().Add(writeSlack))
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.adapter(in.Adapter, rq)
+	if err != nil {
+		return nil, err
+	}
+	return &adapterOutput{a.viewAdapter(known, rq)}, nil
+}
+
+// installVersion reads which version is meant, empty for all.
+func (rq *request) installVersion() (string, error) {
+	root, err := rq.document()
+	if err != nil {
+		return "", err
+	}
+	var faults strictjson.Faults
+	faults.Closed(root, "version")
+	version := filled(&faults, root.Get("version"))
+	if version != "" && !manifest.ValidVersion(version) {
+		faults.Add(root.Get("version"), strictjson.CodeInvalid, "must be a semantic version without a leading v")
+	}
+	return version, invalid(faults)
 }
 
 func (a *API) viewAdapter(known catalog.Adapter, rq *request) Adapter {

@@ -21,7 +21,7 @@ func (d discard) WriteHeader(int)             {}
 func BenchmarkAddMessageLog(b *testing.B) {
 	f := setup(b)
 	api, err := httpapi.New(httpapi.Config{}, httpapi.Deps{
-		Relay: f.relay, Directory: f.directory, Catalog: f.catalog, Ledger: f.ledger, Processes: f.processes,
+		Relay: f.relay, Directory: f.directory, Catalog: f.catalog, Ledger: f.ledger, Processes: f.processes, Installer: f.installer,
 	})
 	if err != nil {
 		b.Fatal(err)

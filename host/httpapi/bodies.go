@@ -106,6 +106,11 @@ type processBody struct {
 	Tenant  *string `json:"tenant,omitempty" nullable:"true" doc:"Only the process of this tenant; default all."`
 }
 
+// installBody describes the body of install.
+type installBody struct {
+	Version *string `json:"version,omitempty" nullable:"true" doc:"Only this version; default every version that lies in the adapters folders."`
+}
+
 // tenantBody describes the body of a tenant.
 type tenantBody struct {
 	DisplayName *string `json:"displayName,omitempty" nullable:"true" maxLength:"200" doc:"Default empty."`

@@ -38,6 +38,7 @@ var bodyRoutes = []bodyRoute{
 	{method: "PATCH", path: "/v1/tenants/acme/adapters/crm", body: `{"enabled":false,"version":"1.0.0","isolation":"shared",
 		"onUnavailable":"fail","settings":{"prefix":"Hi","webhookKey":"hush","shared":true,"team":"a"}}`},
 	{method: "POST", path: "/v1/tenants/acme/tokens", body: `{"name":"ci","expiresAt":"2099-01-01T00:00:00Z"}`},
+	{method: "POST", path: "/v1/adapters/crm/install", body: `{"version":"1.0.0"}`, optional: true},
 	{method: "POST", path: "/v1/adapters/crm/restart", body: `{"version":"1.0.0","tenant":"acme"}`, optional: true},
 	{method: "POST", path: "/v1/adapters/crm/unquarantine", body: `{"version":"1.0.0","tenant":"acme"}`, optional: true},
 }

@@ -16,7 +16,7 @@ import (
 
 func processStatus(adapter, version, state string) httpapi.ProcessStatus {
 	return httpapi.ProcessStatus{
-		Adapter: adapter, Version: version, State: state, PID: 4711, InFlight: 3, Waiting: 2, Serving: true,
+		Adapter: adapter, Version: version, Digest: strings.Repeat("cd", 32), State: state, PID: 4711, InFlight: 3, Waiting: 2, Serving: true,
 		Since: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC),
 	}
 }

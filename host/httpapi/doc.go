@@ -122,6 +122,16 @@ type Processes interface {
 	Unquarantine(ctx context.Context, adapter, version, tenant string) error
 }
 
+// Installer takes adapter packages into the running host.
+type Installer interface {
+	// Install reads again what lies in the adapters folders of an adapter, of one
+	// version or of all when it is empty, and makes it what is installed. Calls go on
+	// meanwhile. It returns once routes and catalog have changed, or with a fault:
+	// adapter_not_found when no such package lies there, conflict when a package is
+	// refused, with strictjson.Faults in its chain; then nothing was changed.
+	Install(ctx context.Context, adapter, version string) error
+}
+
 // Deps are what the API works with. Every member but Ready, Collectors, Log and
 // NewRequestID is required.
 type Deps struct {
@@ -130,6 +140,7 @@ type Deps struct {
 	Catalog   Catalog
 	Ledger    Ledger
 	Processes Processes
+	Installer Installer
 	// Ready says why the host cannot serve yet, nil when it can; nil: always.
 	Ready func() error
 	// Collectors are further metrics for /metrics.
@@ -158,7 +169,7 @@ func (d Deps) validate() error {
 	var faults []error
 	for name, missing := range map[string]bool{
 		"Relay": d.Relay == nil, "Directory": d.Directory == nil, "Catalog": d.Catalog == nil,
-		"Ledger": d.Ledger == nil, "Processes": d.Processes == nil,
+		"Ledger": d.Ledger == nil, "Processes": d.Processes == nil, "Installer": d.Installer == nil,
 	} {
 		if missing {
 			faults = append(faults, fmt.Errorf("%s is not set", name))

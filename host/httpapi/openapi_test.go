@@ -35,6 +35,7 @@ var wantRoutes = []string{
 	"get /v1/tenants/{tenant}/tokens",
 	"patch /v1/tenants/{tenant}",
 	"patch /v1/tenants/{tenant}/adapters/{adapter}",
+	"post /v1/adapters/{adapter}/install",
 	"post /v1/adapters/{adapter}/restart",
 	"post /v1/adapters/{adapter}/unquarantine",
 	"post /v1/tenants/{tenant}/adapters/{adapter}/message-logs",

@@ -28,7 +28,7 @@ type Problem struct {
 	Source   string `json:"source" enum:"caller,host,adapter,crm" doc:"Whose fault it is."`
 	// RequestID names the request in the host's log.
 	RequestID   string             `json:"requestId" doc:"Names the request in the host's log."`
-	Errors      []strictjson.Fault `json:"errors,omitempty" doc:"Every fault of the body, by JSON Pointer; of the query, by ? and the parameter's name."`
+	Errors      []strictjson.Fault `json:"errors,omitempty" doc:"Every fault of the body, by JSON Pointer; of the query, by ? and the parameter's name; of packages, by version, file and a pointer into it."`
 	MessageLogs []string           `json:"messageLogs,omitempty" doc:"The ledger entries concerned."`
 	Messages    []ProblemMessage   `json:"messages,omitempty" doc:"Where each message of the request stands."`
 

@@ -98,8 +98,8 @@ var explanations = map[fault.Code]explanation{
 		"Nothing is to be done. If the CRM record was deleted, forget the entry first.",
 	},
 	fault.Conflict: {
-		"The resource is in a state that does not allow this: an entry that is queued, forgotten or no longer has its request, the id of a deleted tenant, a tenant with entries that are not settled, or a token that the tenant does not have.",
-		"detail says what stands in the way. Look at the resource and decide anew.",
+		"The resource is in a state that does not allow this: an entry that is queued, forgotten or no longer has its request, the id of a deleted tenant, a tenant with entries that are not settled, a token that the tenant does not have, or an adapter package that cannot be installed as it lies there.",
+		"detail says what stands in the way; of a package, errors has every problem with its remedy. Look at the resource and decide anew.",
 	},
 	fault.CRMRejected: {
 		"The CRM refuses the message log, or the adapter knows that it would. No record was made.",

@@ -15,6 +15,7 @@ import (
 type ProcessStatus struct {
 	Adapter     string     `json:"adapter"`
 	Version     string     `json:"version"`
+	Digest      string     `json:"digest" doc:"SHA-256 of the checksums.txt of the package that it runs. Another than the version's: the package was replaced, and the process ends with its calls."`
 	Tenant      string     `json:"tenant" doc:"Whose process it is; empty for all tenants'."`
 	State       string     `json:"state" enum:"stopped,starting,ready,draining,backoff,quarantined"`
 	Since       time.Time  `json:"since" doc:"When that state began."`

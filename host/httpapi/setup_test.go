@@ -167,6 +167,23 @@ func (p *fakeProcesses) note(words ...string) error {
 	return p.err
 }
 
+// fakeInstaller installs by its function, and notes what it was asked.
+type fakeInstaller struct {
+	mu      sync.Mutex
+	install func(adapter, version string) error // nil: nothing lies there that is new
+	told    []string
+}
+
+func (i *fakeInstaller) Install(_ context.Context, adapter, version string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.told = append(i.told, strings.TrimSpace(adapter+" "+version))
+	if i.install == nil {
+		return nil
+	}
+	return i.install(adapter, version)
+}
+
 // fakeSealer turns the bytes around, which hides them well enough.
 type fakeSealer struct{}
 
@@ -232,6 +249,7 @@ type fixture struct {
 	ledger    *fakeLedger
 	catalog   *fakeCatalog
 	processes *fakeProcesses
+	installer *fakeInstaller
 	directory *tenant.Directory
 	store     *memory.Store
 	logs      *lockedBuffer
@@ -243,7 +261,7 @@ type fixture struct {
 func setup(t testing.TB, edit ...func(*httpapi.Config)) *fixture {
 	t.Helper()
 	f := &fixture{
-		t: t, relay: &fakeRelay{}, ledger: &fakeLedger{}, processes: &fakeProcesses{}, logs: newLog(),
+		t: t, relay: &fakeRelay{}, ledger: &fakeLedger{}, processes: &fakeProcesses{}, installer: &fakeInstaller{}, logs: newLog(),
 		catalog: &fakeCatalog{packages: []*catalog.Package{
 			pack(t, "crm", "1.1.0"), pack(t, "crm", "1.0.0"), pack(t, "idle", "2.0.0-beta.1"),
 		}},
@@ -268,7 +286,7 @@ func setup(t testing.TB, edit ...func(*httpapi.Config)) *fixture {
 	}
 	f.API, err = httpapi.New(cfg, httpapi.Deps{
 		Relay: f.relay, Directory: f.directory, Catalog: f.catalog, Ledger: f.ledger, Processes: f.processes,
-		Ready: func() error { return f.ready }, Log: log,
+		Installer: f.installer, Ready: func() error { return f.ready }, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -180,7 +180,7 @@ func (h *Host) openProcesses(p *parts) error {
 	if p.fleet, err = supervisor.NewFleet[*launch.Instance](supervisor.Config{Log: h.log, DrainTimeout: h.drain()}); err != nil {
 		return err
 	}
-	p.processes = newProcesses(p, h.cfg.Adapters, h.log)
+	p.processes = newProcesses(p, h.cfg.Adapters, h.cfg.MaxWait, h.log)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (h *Host) openAPI(ctx context.Context, p *parts) error {
 		Version: h.opts.Version, MaxBody: h.cfg.MaxBody, MaxWait: h.cfg.MaxWait, DrainTimeout: h.drain(),
 	}, httpapi.Deps{
 		Relay: p.relay, Directory: p.directory, Catalog: p.catalog, Ledger: p.store,
-		Processes: p.processes, Log: h.log, Ready: p.ready,
+		Processes: p.processes, Installer: newInstaller(p), Log: h.log, Ready: p.ready,
 		Collectors: []prometheus.Collector{&collector{ledger: p.store, log: h.log}},
 	}); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -15,16 +16,18 @@ import (
 	"github.com/patchbay-crm/patchbay/host/relay"
 	"github.com/patchbay-crm/patchbay/host/supervisor"
 	"github.com/patchbay-crm/patchbay/host/tenant"
-	"github.com/patchbay-crm/patchbay/sdk"
-	"github.com/patchbay-crm/patchbay/sdk/rpc"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
 const (
 	// idleAfter is how long a process that no tenant wants is kept after its last
 	// call.
 	idleAfter = time.Minute
-	// sweepEvery is the time between two looks for such processes.
+	// sweepEvery is the longest time between two looks for such processes.
 	sweepEvery = 20 * time.Second
+	// maxReplaced is how many processes of replaced packages are kept beside that
+	// of the installed one, of each version.
+	maxReplaced = 3
 )
 
 type (
@@ -38,98 +41,180 @@ type (
 // adapter the tenant has disabled since. An entry is searched for with the version
 // that the tenant uses now, not the one that made it. It is the relay's and the
 // HTTP API's view of the fleet.
+//
+// A call is served by a process of the very package against whose manifest it was
+// checked. So when another package takes the place of one, the process of the old
+// one stays as long as calls may need it: until maxWait after the change, by when
+// all that were checked against it have given up or have their place.
 type processes struct {
 	fleet     *fleet
 	launcher  *launch.Launcher
 	catalog   *catalog.Catalog
 	directory *tenant.Directory
 	adapters  map[string]config.Adapter
+	maxWait   time.Duration
 	log       *slog.Logger
 
-	mu   sync.RWMutex                     // guards used; never held across a start, a stop or a call
-	used map[supervisor.Key]*atomic.Int64 // when the process was last asked for, in Unix nanoseconds
+	mu   sync.RWMutex            // guards used; never held across a start, a stop or a call
+	used map[supervisor.Key]*use // every process that the fleet is to have
 }
 
-func newProcesses(p *parts, adapters map[string]config.Adapter, log *slog.Logger) *processes {
+// use is what is known of the use of a process.
+type use struct {
+	last       atomic.Int64 // when it was last asked for, in Unix nanoseconds
+	executable string       // SHA-256 of what it runs
+	replaced   bool         // its package is installed no more; guarded by the mu of processes
+}
+
+func newProcesses(p *parts, adapters map[string]config.Adapter, maxWait time.Duration, log *slog.Logger) *processes {
 	return &processes{
 		fleet: p.fleet, launcher: p.launcher, catalog: p.catalog, directory: p.directory,
-		adapters: adapters, log: log, used: map[supervisor.Key]*atomic.Int64{},
+		adapters: adapters, maxWait: maxWait, log: log, used: map[supervisor.Key]*use{},
 	}
 }
 
 // follow starts what tenants enable and retires what none wants any more, until
 // ctx is done.
 func (p *processes) follow(ctx context.Context) error {
-	sweep := time.NewTicker(sweepEvery)
-	defer sweep.Stop()
 	for {
-		p.sync(time.Now())
+		next := time.NewTimer(p.sync(time.Now()))
 		select {
 		case <-ctx.Done():
+			next.Stop()
 			return nil
 		case <-p.directory.Changed():
-		case <-sweep.C:
+		case <-next.C:
 		}
+		next.Stop()
 	}
 }
 
-// sync makes the fleet what the tenants want.
-func (p *processes) sync(now time.Time) {
-	wanted := map[supervisor.Key]bool{}
+// sync makes the fleet what the tenants want, and returns when to look again. It
+// may be called concurrently.
+func (p *processes) sync(now time.Time) (again time.Duration) {
+	needed := map[supervisor.Key]bool{}
 	for _, w := range p.directory.Wanted() {
-		key := supervisor.Key{Adapter: w.Adapter, Version: w.Version}
-		wanted[key] = true
+		key := supervisor.Key{Adapter: w.Adapter, Version: w.Version, Digest: w.Digest}
+		needed[key] = true
 		if err := p.ensure(key); err != nil {
 			p.log.Warn("adapter not started", keyAdapter, key.Adapter, keyVersion, key.Version, keyError, err)
 		}
 	}
-	busy := map[supervisor.Key]bool{}
 	for _, s := range p.fleet.Status() {
 		if s.InFlight > 0 || s.Waiting > 0 {
-			busy[s.Key] = true
+			needed[s.Key] = true
 		}
 	}
+	again = sweepEvery
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for key, last := range p.used {
-		if wanted[key] || busy[key] || now.Sub(time.Unix(0, last.Load())) < idleAfter {
-			continue
+	for key, u := range p.used {
+		keep := idleAfter
+		if u.replaced {
+			keep = p.maxWait
 		}
-		delete(p.used, key)
-		// With a context that is done, Retire takes the process out of service at
-		// once, and the fleet sees to its end.
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		_ = p.fleet.Retire(ended, key)
-		p.log.Info("adapter retired", keyAdapter, key.Adapter, keyVersion, key.Version)
+		switch left := keep - now.Sub(time.Unix(0, u.last.Load())); {
+		case needed[key]:
+		case left > 0:
+			again = min(again, left)
+		default:
+			p.retire(key, u)
+		}
 	}
+	p.retireSurplus()
+	return again
+}
+
+// retireSurplus bounds the processes of replaced packages, as after many installs
+// of one version within one maxWait. A call that still needs one of those retired
+// is told to come again. The caller holds mu.
+func (p *processes) retireSurplus() {
+	replaced := map[supervisor.Key][]supervisor.Key{} // by adapter and version
+	for key, u := range p.used {
+		if u.replaced {
+			of := supervisor.Key{Adapter: key.Adapter, Version: key.Version}
+			replaced[of] = append(replaced[of], key)
+		}
+	}
+	for _, keys := range replaced {
+		slices.SortFunc(keys, func(a, b supervisor.Key) int { return cmp.Compare(p.used[b].last.Load(), p.used[a].last.Load()) })
+		for _, key := range keys[min(len(keys), maxReplaced):] {
+			p.retire(key, p.used[key])
+		}
+	}
+}
+
+// retire takes a process out of service: its calls end, and it with them. The
+// caller holds mu.
+func (p *processes) retire(key supervisor.Key, u *use) {
+	delete(p.used, key)
+	// With a context that is done, Retire takes the process out of service at
+	// once, and the fleet sees to its end.
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = p.fleet.Retire(ended, key)
+	if u.replaced && !p.runs(u.executable) {
+		p.launcher.Drop(u.executable)
+	}
+	p.log.Info("adapter retired", keyAdapter, key.Adapter, keyVersion, key.Version, "digest", key.Digest)
+}
+
+// runs reports whether some process is of that executable. The caller holds mu.
+func (p *processes) runs(executable string) bool {
+	for _, u := range p.used {
+		if u.executable == executable {
+			return true
+		}
+	}
+	return false
 }
 
 // ensure has the process run, and notes that it is in use.
 func (p *processes) ensure(key supervisor.Key) error {
-	now := time.Now().UnixNano()
-	p.mu.RLock()
-	last, ok := p.used[key]
-	if ok {
-		last.Store(now)
-	}
-	p.mu.RUnlock()
-	if ok {
+	if p.touch(key) {
 		return nil
 	}
 	pkg, err := p.catalog.Lookup(key.Adapter, key.Version)
 	if err != nil {
 		return err
 	}
+	if pkg.Digest != key.Digest {
+		return fault.New(fault.AdapterUnavailable, "another package was installed as this version while the call waited; send it again")
+	}
+	return p.begin(pkg)
+}
+
+// touch notes that the process is in use, and reports whether there is one.
+func (p *processes) touch(key supervisor.Key) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	u, ok := p.used[key]
+	if ok {
+		u.last.Store(time.Now().UnixNano())
+	}
+	return ok
+}
+
+// begin has the process of the package run, and notes that it is in use.
+func (p *processes) begin(pkg *catalog.Package) error {
+	key := keyOf(pkg)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.fleet.Ensure(key, p.spec(pkg)); err != nil {
 		return err
 	}
-	last = &atomic.Int64{}
-	last.Store(now)
-	p.used[key] = last
+	u := p.used[key]
+	if u == nil {
+		u = &use{executable: pkg.ExecutableDigest}
+		p.used[key] = u
+	}
+	u.last.Store(time.Now().UnixNano())
 	return nil
+}
+
+// keyOf names the process of a package.
+func keyOf(pkg *catalog.Package) supervisor.Key {
+	return supervisor.Key{Adapter: pkg.Name, Version: pkg.Version, Digest: pkg.Digest}
 }
 
 // spec says how a package's process is run.
@@ -158,7 +243,7 @@ func LaunchSpec(pkg *catalog.Package, own config.Adapter) launch.Spec {
 
 // Acquire implements relay.Adapters.
 func (p *processes) Acquire(ctx context.Context, t relay.Target) (relay.Process, error) {
-	key := supervisor.Key{Adapter: t.Adapter, Version: t.Version}
+	key := supervisor.Key{Adapter: t.Adapter, Version: t.Version, Digest: t.Digest}
 	if err := p.ensure(key); err != nil {
 		return nil, err
 	}
@@ -168,40 +253,3 @@ func (p *processes) Acquire(ctx context.Context, t relay.Target) (relay.Process,
 	}
 	return &place{lease: l, requestID: t.RequestID}, nil
 }
-
-// place is one place in a running process: a relay.Process.
-type place struct {
-	lease     *lease
-	requestID string
-}
-
-var _ relay.Process = (*place)(nil)
-
-// AddMessageLog implements relay.Process.
-func (p *place) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	return p.lease.Instance().Client().AddMessageLog(rpc.WithRequestID(ctx, p.requestID), req)
-}
-
-// FindMessageLog implements relay.Process.
-func (p *place) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
-	return p.lease.Instance().Client().FindMessageLog(rpc.WithRequestID(ctx, p.requestID), req)
-}
-
-// CanFind implements relay.Process.
-func (p *place) CanFind() bool { return p.lease.Instance().Info().Can(sdk.CanFindMessageLog) }
-
-// Done implements relay.Process.
-func (p *place) Done() <-chan struct{} { return p.lease.Instance().Done() }
-
-// Condemn implements relay.Process. A cause that crash reports do not know reads
-// as a hang.
-func (p *place) Condemn(cause string) {
-	c := supervisor.Cause(cause)
-	if c.Remedy() == "" {
-		c = supervisor.Hang
-	}
-	p.lease.Condemn(c)
-}
-
-// Release implements relay.Process.
-func (p *place) Release(answered bool) { p.lease.Release(answered) }

@@ -46,7 +46,7 @@ func (r *routes) Route(tenantID, adapter string) (*relay.Route, error) {
 		return known.(madeRoute).to, nil
 	}
 	to := &relay.Route{
-		Tenant: from.Tenant, Adapter: from.Adapter, Version: from.Version, Enabled: from.Enabled,
+		Tenant: from.Tenant, Adapter: from.Adapter, Version: from.Version, Digest: from.Package.Digest, Enabled: from.Enabled,
 		Manifest: from.Manifest, Timezone: from.Timezone, Settings: from.Settings,
 		BaseURLSet: r.adapters[adapter].Env[baseURLVariable(adapter)] != "",
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/patchbay-crm/patchbay/host/catalog"
 	"github.com/patchbay-crm/patchbay/host/config"
 	"github.com/patchbay-crm/patchbay/host/relay"
 	"github.com/patchbay-crm/patchbay/host/tenant"
@@ -42,13 +43,13 @@ func TestRoutesFollowTheDirectory(t *testing.T) {
 	const tenants = 100
 	for i := range tenants {
 		id := fmt.Sprint("tenant-", i)
-		directory[routeKey{id, "echo"}] = &tenant.Route{Tenant: id, Adapter: "echo", Version: "1.0.0"}
+		directory[routeKey{id, "echo"}] = &tenant.Route{Tenant: id, Adapter: "echo", Version: "1.0.0", Package: &catalog.Package{Digest: "one"}}
 		if first := ask(id); ask(id) != first {
 			t.Errorf("%s: a route that did not change is made twice", id)
 		}
-		directory[routeKey{id, "echo"}] = &tenant.Route{Tenant: id, Adapter: "echo", Version: "2.0.0"}
-		if got := ask(id); got.Version != "2.0.0" {
-			t.Errorf("%s: version %s, want the new one", id, got.Version)
+		directory[routeKey{id, "echo"}] = &tenant.Route{Tenant: id, Adapter: "echo", Version: "2.0.0", Package: &catalog.Package{Digest: "two"}}
+		if got := ask(id); got.Version != "2.0.0" || got.Digest != "two" {
+			t.Errorf("%s: version %s of digest %s, want the new ones", id, got.Version, got.Digest)
 		}
 	}
 	if n := held(); n != tenants {
