@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -102,77 +101,24 @@ func (a *app) adapterList() *cobra.Command {
 	}
 }
 
-// processStates counts processes by state, in the order in which they appear.
+// processStates counts processes by state, in the order in which they appear. Those
+// that run and cannot serve are counted apart.
 func processStates(processes []adapterProcess) string {
 	counts, order := map[string]int{}, []string{}
 	for _, p := range processes {
-		if counts[p.State] == 0 {
-			order = append(order, p.State)
+		state := p.State
+		if p.idle() {
+			state = "not serving"
 		}
-		counts[p.State]++
+		if counts[state] == 0 {
+			order = append(order, state)
+		}
+		counts[state]++
 	}
 	for i, state := range order {
 		order[i] = fmt.Sprintf("%d %s", counts[state], state)
 	}
 	return strings.Join(order, ", ")
-}
-
-func (a *app) adapterShow() *cobra.Command {
-	return &cobra.Command{
-		Use: "show NAME", Short: "Show an adapter: versions, processes, and why it does not serve", Args: cobra.ExactArgs(1),
-		Example: "  patchbay adapter show examplecrm",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return exchange(a, cmd, request{method: http.MethodGet, path: pathOf("v1", "adapters", args[0])}, a.printAdapter)
-		},
-	}
-}
-
-func (a *app) printAdapter(info adapterInfo) error {
-	out := a.env.Out
-	fmt.Fprintf(out, "%s (%s)\n\n", printable(info.Name, false), printable(info.DisplayName, false))
-	rows := make([][]string, len(info.Versions))
-	for i, v := range info.Versions {
-		rows[i] = []string{v.Version, strings.Join(v.NotEnforced, " ")}
-	}
-	if err := table(out, []string{"VERSION", "NOT ENFORCED"}, rows); err != nil {
-		return err
-	}
-	fmt.Fprintln(out)
-	processes := make([][]string, len(info.Processes))
-	for i, p := range info.Processes {
-		processes[i] = []string{
-			p.Version, p.Tenant, p.State, number(p.Pid), moment(p.Since),
-			strconv.Itoa(p.Restarts), strconv.Itoa(p.InFlight), p.Cause, moment(p.NextStart),
-		}
-	}
-	if err := table(out, []string{"PROCESS", "TENANT", "STATE", "PID", "SINCE", "RESTARTS", "IN FLIGHT", "CAUSE", "NEXT START"}, processes); err != nil {
-		return err
-	}
-	for _, p := range info.Processes {
-		explain(out, p.Version, p.Cause, p.Detail, p.Remedy)
-	}
-	for _, p := range info.Problems {
-		explain(out, p.Version, p.Cause, p.Detail, p.Remedy)
-	}
-	return nil
-}
-
-func number(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
-}
-
-// explain prints why a version does not serve and what to do about it.
-func explain(w io.Writer, version, cause, detail, remedy string) {
-	if cause == "" {
-		return
-	}
-	fmt.Fprintf(w, "\n%s: %s: %s\n", shown(version), printable(cause, false), printable(detail, true))
-	if remedy != "" {
-		fmt.Fprintf(w, "  remedy: %s\n", printable(remedy, false))
-	}
 }
 
 // enableFlags are the flags of adapter enable.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,12 +20,13 @@ type tenantInfo struct {
 
 // enablement is an adapter of a tenant as the host shows it.
 type enablement struct {
-	Adapter       string    `json:"adapter"`
-	Enabled       bool      `json:"enabled"`
-	Version       string    `json:"version"`
-	Isolation     string    `json:"isolation"`
-	OnUnavailable string    `json:"onUnavailable"`
-	UpdatedAt     time.Time `json:"updatedAt"`
+	Adapter       string                     `json:"adapter"`
+	Enabled       bool                       `json:"enabled"`
+	Version       string                     `json:"version"`
+	Isolation     string                     `json:"isolation"`
+	OnUnavailable string                     `json:"onUnavailable"`
+	Settings      map[string]json.RawMessage `json:"settings"`
+	UpdatedAt     time.Time                  `json:"updatedAt"`
 }
 
 func (a *app) tenant() *cobra.Command {
