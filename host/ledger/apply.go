@@ -187,7 +187,7 @@ func (ev Found) apply(e *Entry, now time.Time, rows RowState) Result {
 		e.stray(id, now)
 	}
 	e.log(oldest, now)
-	e.LogURL = ev.URL
+	e.LogURL, e.Return = ev.URL, ev.Return
 	r := e.bump()
 	if from == Failed {
 		r.Rows = TakeRows

@@ -58,6 +58,9 @@ type Found struct {
 	Complete bool
 	// URL is a page on which a person sees the oldest; empty when unknown.
 	URL string
+	// Return is the adapter's text for the user. A search that only audits a
+	// logged entry leaves the text of its answer.
+	Return *ReturnMessage
 }
 
 // NotFound says that a complete search found nothing.

@@ -207,6 +207,22 @@ func TestLogIDBringsWhatTheAdapterSaid(t *testing.T) {
 	}
 }
 
+func TestFoundBringsWhatTheAdapterSaid(t *testing.T) {
+	t.Parallel()
+	text := &ledger.ReturnMessage{Message: "not filed", MessageType: "warning"}
+	e := must(t, unknownEntry(t), ledger.Found{LogIDs: []string{"R1"}, Complete: true, Return: text}, t0)
+	if e.State != ledger.Logged || e.Return != text {
+		t.Errorf("%+v", e)
+	}
+	// An audit says nothing of the answer that the user has seen.
+	e = must(t, failedEntry(t), ledger.Retry{Timing: tableTiming}, t0)
+	e = must(t, e, ledger.LogID{Epoch: e.Epoch, ID: "R1"}, t0)
+	e = must(t, e, ledger.Found{Epoch: e.Epoch, LogIDs: []string{"R1"}, Complete: true, Return: text}, e.NextAt)
+	if e.Audits != 1 || e.Return != nil {
+		t.Errorf("an audit's text became the answer's: %+v", e)
+	}
+}
+
 func TestRule05WhatMayBeLazy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

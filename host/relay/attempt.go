@@ -223,18 +223,23 @@ func earlier(a, b time.Time) time.Time {
 // logged records the log ID before anyone is told.
 func (a *attempt) logged(resp *sdk.AddMessageLogResponse, again bool) outcome {
 	ev := ledger.LogID{
-		Epoch: a.entry.Epoch, ID: resp.LogID, URL: resp.LogURL, Again: again,
+		Epoch: a.entry.Epoch, ID: resp.LogID, URL: resp.LogURL, Return: returnMessage(resp.ReturnMessage), Again: again,
 		Durable: !a.entry.CanFind || time.Now().After(a.windowEnd),
 	}
 	if ev.URL == "" {
 		ev.URL = a.route.Manifest.LogPage(a.req.User.Hostname, a.req.ContactInfo.Type, a.req.ContactInfo.ID.String(), resp.LogID)
 	}
-	if m := resp.ReturnMessage; m != nil {
-		ev.Return = &ledger.ReturnMessage{
-			Message: m.Message, MessageType: string(m.MessageType), TTLMillis: m.TTL.Milliseconds(),
-		}
-	}
 	return a.record(ev, nil)
+}
+
+// returnMessage returns the adapter's text for the user as the ledger keeps it.
+func returnMessage(m *sdk.ReturnMessage) *ledger.ReturnMessage {
+	if m == nil {
+		return nil
+	}
+	return &ledger.ReturnMessage{
+		Message: m.Message, MessageType: string(m.MessageType), TTLMillis: m.TTL.Milliseconds(),
+	}
 }
 
 // failed records a definite failure before anyone is told (rule 5).

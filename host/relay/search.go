@@ -157,7 +157,9 @@ func (r *Relay) logPage(e ledger.Entry, logID string) string {
 func verdict(e ledger.Entry, found *sdk.FindMessageLogResponse, dead bool, began time.Time, lent bool) ledger.Event {
 	switch {
 	case found.Verdict == sdk.VerdictFound && len(found.LogIDs) > 0:
-		return ledger.Found{Epoch: e.Epoch, LogIDs: found.LogIDs, Complete: found.Complete}
+		return ledger.Found{
+			Epoch: e.Epoch, LogIDs: found.LogIDs, Complete: found.Complete, Return: returnMessage(found.ReturnMessage),
+		}
 	case found.Verdict == sdk.VerdictNotFound:
 		// "Not found" speaks of the moment the search began, or of an earlier one
 		// when the CRM says so itself.
