@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,4 +135,58 @@ func (w *world) setSearches(slow, age time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.slow, w.age = slow, age
+}
+
+// searcher is a process whose searches are answered in one way.
+type searcher struct {
+	*process
+	found *sdk.FindMessageLogResponse
+	err   error
+}
+
+func (s *searcher) FindMessageLog(context.Context, *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
+	return s.found, s.err
+}
+
+// TestOnlyNotFoundMeansNotFound: whatever else a search brings leaves the entry in
+// doubt, however long ago it settled.
+func TestOnlyNotFoundMeansNotFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		found *sdk.FindMessageLogResponse
+		err   error
+	}{
+		"cannot tell":         {sdk.CannotTell(0), nil},
+		"cannot tell yet":     {sdk.CannotTell(time.Minute), nil},
+		"found, but no ID":    {&sdk.FindMessageLogResponse{Verdict: sdk.VerdictFound}, nil},
+		"an unknown verdict":  {&sdk.FindMessageLogResponse{Verdict: 99}, nil},
+		"refused credentials": {nil, fault.Unauthorized("expired")},
+		"a rejection":         {nil, fault.Rejected("no such contact")},
+		"a rate limit":        {nil, fault.RetryAfter(time.Minute, "slow down")},
+		"a plain error":       {nil, errors.New("no route to host")},
+		"a broken call":       {nil, errBroken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, nil)
+				w.behave(writeAndDie(0))
+				_, err := w.send(0, "A")
+				w.wantCode(fault.Outcome, err)
+				w.mu.Lock()
+				w.add, w.hand = nil, &searcher{&process{w: w, done: make(chan struct{}), canFind: true}, c.found, c.err}
+				w.mu.Unlock()
+				time.Sleep(3 * settles)
+				if e := w.wantState(ledger.Unknown); e.Verdict != "cannotTell" {
+					t.Errorf("verdict %q", e.Verdict)
+				}
+				_, err = w.send(0, "A")
+				w.wantCode(fault.OutcomeUnsettled, err)
+				w.mu.Lock()
+				w.hand = nil // searches work again
+				w.mu.Unlock()
+				time.Sleep(10 * time.Minute)
+				w.wantState(ledger.Logged)
+				w.wantCopies(1, "A")
+			})
+		})
+	}
 }
