@@ -3,16 +3,22 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"log/slog"
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/patchbay-crm/patchbay/host/ledger"
+	"github.com/patchbay-crm/patchbay/host/store"
+	"github.com/patchbay-crm/patchbay/host/store/sqlite"
 )
 
 // pids returns the processes of the adapter.
@@ -187,4 +193,70 @@ func TestReadiness(t *testing.T) {
 	if code, out := r.ask(http.MethodPut, "/v1/tenants/acme", `{}`); code != http.StatusCreated {
 		t.Errorf("the change made again: %d %v", code, out)
 	}
+}
+
+// TestAStartEndsWhatAnEarlierLifeLeft begins where a host was killed: a process of
+// its adapter's lives on, and a call was in flight.
+func TestAStartEndsWhatAnEarlierLifeLeft(t *testing.T) {
+	t.Parallel()
+	c := configure(t, packages(t), filepath.Join(t.TempDir(), "data"))
+	r := begin(t, c)
+	r.tenant("acme")
+	if err := r.end(); err != nil {
+		t.Fatal(err)
+	}
+	const entry = "01JZ0000000000000000000001"
+	claimInFlight(t, c.SQLiteFile(), entry)
+	ended := leaveBehind(t, filepath.Join(c.DataDir, runDirName))
+	r = begin(t, c)
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("the process of an earlier life lives on")
+	}
+	code, out := r.ask(http.MethodGet, "/v1/tenants/acme/message-logs/"+entry, "")
+	problem, _ := out["problem"].(map[string]any)
+	if code != http.StatusOK || out["state"] != "unknown" || problem["detail"] != "the host ended while the call was in flight" {
+		t.Errorf("the entry that was in flight: %d %v", code, out)
+	}
+}
+
+// claimInFlight leaves an entry in flight in the database, its window long open.
+func claimInFlight(t *testing.T, file, entry string) {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Config{Path: file, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Claim(t.Context(), store.Claim{
+		Draft: ledger.Entry{
+			ID: entry, Scope: ledger.Scope{Tenant: "acme", Adapter: "echo", ContactID: "7"}, Version: "1.0.0", Messages: []string{"m1"},
+		},
+		Timing: ledger.Timing{Window: time.Hour},
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaveBehind starts a process that bears an adapter's mark, with the record that
+// a host keeps of it. The channel is closed when the process has ended.
+func leaveBehind(t *testing.T, records string) <-chan struct{} {
+	t.Helper()
+	run := "left-" + rand.Text() // such marks are seen by every host of the machine
+	cmd := exec.Command("sleep", "600")
+	cmd.Env = append(os.Environ(), "PATCHBAY_RUN_ID="+run)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	if err := os.WriteFile(filepath.Join(records, run+".run.json"), []byte(`{"runId":"`+run+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return ended
 }
