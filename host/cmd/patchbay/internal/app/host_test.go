@@ -27,12 +27,24 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/serve"
 )
 
-// adapterRole is the argument that makes the test binary an adapter process.
-const adapterRole = "serve-as-adapter"
+// adapterRole is the argument that makes the test binary an adapter process, the
+// others make it one that does not serve.
+const (
+	adapterRole = "serve-as-adapter"
+	exitAtStart = "exit-at-start"
+	notServing  = "not-serving"
+)
 
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Args, adapterRole) {
-		serve.Adapter(&echo{})
+		switch {
+		case slices.Contains(os.Args, exitAtStart):
+			os.Exit(3)
+		case slices.Contains(os.Args, notServing):
+			serve.Adapter(&sickEcho{})
+		default:
+			serve.Adapter(&echo{})
+		}
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -57,6 +69,14 @@ func (e *echo) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest)
 		return nil, fault.Rejected("no such contact")
 	}
 	return sdk.Logged(fmt.Sprintf("%d-%d", os.Getpid(), e.count.Add(1))), nil
+}
+
+// sickEcho is an echo that says that it cannot serve.
+type sickEcho struct{ echo }
+
+// CheckHealth says no.
+func (*sickEcho) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
+	return sdk.NotServing("told not to serve"), nil
 }
 
 const echoManifest = `{

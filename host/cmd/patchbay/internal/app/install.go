@@ -66,9 +66,9 @@ func (i *installer) Install(ctx context.Context, adapter, version string) error 
 		i.processes.giveUp(tried)
 		return err
 	}
-	i.processes.settle(adapter)
+	replaced := i.processes.settle(adapter)
 	i.directory.Refresh()
-	i.processes.settle(adapter) // once more: until now routes to what was replaced were given out
+	i.processes.keep(replaced) // until now routes to them were given out
 	i.processes.sync(time.Now())
 	return nil
 }
@@ -184,16 +184,17 @@ func (p *processes) giveUp(tried []*catalog.Package) {
 	for _, pkg := range tried {
 		key := keyOf(pkg)
 		// One that was installed before, and drains, ends in its own time.
-		if u := p.used[key]; u != nil && !u.replaced {
-			u.replaced = true
+		if u := p.used[key]; u != nil && u.replaced.IsZero() {
+			u.replaced = time.Now()
 			p.retire(key, u)
 		}
 	}
 }
 
-// settle notes of which processes the packages are installed no more. They are kept
-// from now on for calls that were checked against them.
-func (p *processes) settle(adapter string) {
+// settle notes of which processes of the adapter the packages are installed no more,
+// and returns those of which they were until now.
+func (p *processes) settle(adapter string) (replaced []supervisor.Key) {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, u := range p.used {
@@ -201,8 +202,25 @@ func (p *processes) settle(adapter string) {
 			continue
 		}
 		pkg, err := p.catalog.Lookup(key.Adapter, key.Version)
-		if u.replaced = err != nil || pkg.Digest != key.Digest; u.replaced {
-			u.last.Store(time.Now().UnixNano())
+		switch {
+		case err == nil && pkg.Digest == key.Digest:
+			u.replaced = time.Time{}
+		case u.replaced.IsZero():
+			u.replaced = now
+			replaced = append(replaced, key)
+		}
+	}
+	return replaced
+}
+
+// keep has the time begin anew for which replaced processes are kept.
+func (p *processes) keep(replaced []supervisor.Key) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, key := range replaced {
+		if u := p.used[key]; u != nil {
+			u.replaced = now
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -25,6 +24,9 @@ const (
 	idleAfter = time.Minute
 	// sweepEvery is the longest time between two looks for such processes.
 	sweepEvery = 20 * time.Second
+	// busyEvery is the time between two looks for the end of the calls of a process
+	// whose package was replaced.
+	busyEvery = time.Second
 	// maxReplaced is how many processes of replaced packages are kept beside that
 	// of the installed one, of each version.
 	maxReplaced = 3
@@ -63,7 +65,18 @@ type processes struct {
 type use struct {
 	last       atomic.Int64 // when it was last asked for, in Unix nanoseconds
 	executable string       // SHA-256 of what it runs
-	replaced   bool         // its package is installed no more; guarded by the mu of processes
+	// replaced is when its package was installed no more; zero while it is. Guarded by
+	// the mu of processes.
+	replaced time.Time
+}
+
+// left returns how long the process is kept from now on unless it is asked for.
+func (u *use) left(now time.Time, maxWait time.Duration) time.Duration {
+	last := time.Unix(0, u.last.Load())
+	if u.replaced.IsZero() {
+		return idleAfter - now.Sub(last)
+	}
+	return maxWait - min(now.Sub(last), now.Sub(u.replaced))
 }
 
 func newProcesses(p *parts, adapters map[string]config.Adapter, maxWait time.Duration, log *slog.Logger) *processes {
@@ -109,12 +122,10 @@ func (p *processes) sync(now time.Time) (again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for key, u := range p.used {
-		keep := idleAfter
-		if u.replaced {
-			keep = p.maxWait
-		}
-		switch left := keep - now.Sub(time.Unix(0, u.last.Load())); {
+		switch left := u.left(now, p.maxWait); {
+		case needed[key] && u.replaced.IsZero():
 		case needed[key]:
+			again = min(again, busyEvery)
 		case left > 0:
 			again = min(again, left)
 		default:
@@ -131,13 +142,13 @@ func (p *processes) sync(now time.Time) (again time.Duration) {
 func (p *processes) retireSurplus() {
 	replaced := map[supervisor.Key][]supervisor.Key{} // by adapter and version
 	for key, u := range p.used {
-		if u.replaced {
+		if !u.replaced.IsZero() {
 			of := supervisor.Key{Adapter: key.Adapter, Version: key.Version}
 			replaced[of] = append(replaced[of], key)
 		}
 	}
 	for _, keys := range replaced {
-		slices.SortFunc(keys, func(a, b supervisor.Key) int { return cmp.Compare(p.used[b].last.Load(), p.used[a].last.Load()) })
+		slices.SortFunc(keys, func(a, b supervisor.Key) int { return p.used[b].replaced.Compare(p.used[a].replaced) })
 		for _, key := range keys[min(len(keys), maxReplaced):] {
 			p.retire(key, p.used[key])
 		}
@@ -153,7 +164,7 @@ func (p *processes) retire(key supervisor.Key, u *use) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = p.fleet.Retire(ended, key)
-	if u.replaced && !p.runs(u.executable) {
+	if !u.replaced.IsZero() && !p.runs(u.executable) {
 		p.launcher.Drop(u.executable)
 	}
 	p.log.Info("adapter retired", keyAdapter, key.Adapter, keyVersion, key.Version, "digest", key.Digest)

@@ -39,7 +39,7 @@ func (p *processes) isReplaced(key supervisor.Key) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	u := p.used[key]
-	return u == nil || u.replaced
+	return u == nil || !u.replaced.IsZero()
 }
 
 // moment returns a time that may be absent.
