@@ -26,7 +26,9 @@ packed and run with the fake CRM that comes with it. Change it into yours. NAME 
 the adapter's name, as "pipedrive"; the module gets a folder of that name.
 
 The module requires the version of Patchbay that this command is of. With --replace
-it takes a checkout of Patchbay's repository in place of a published version.`,
+it takes a checkout of Patchbay's repository in place of a published version. Its
+go.mod names that checkout relative to the module's folder when --replace is a
+relative path, so that the two can be moved together, and else by its whole path.`,
 		Example: `  patchbay adapter new acme --module github.com/me/patchbay-acme
   patchbay adapter new acme --replace ../patchbay`,
 		Args: cobra.ExactArgs(1),

@@ -2,6 +2,7 @@ package doctest
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,5 +35,25 @@ func TestGuide(t *testing.T) {
 	exit, again := s.run(t, last[1:]...)
 	if logID := lines[len(lines)-1]; exit != 0 || !slices.Contains(strings.Split(again, "\n"), logID) {
 		t.Errorf("the log ID is %s, and sent again it ends with %d:\n%s", logID, exit, again)
+	}
+}
+
+// TestReadmeOfANewModule types what the README.md says that "patchbay adapter new"
+// writes.
+func TestReadmeOfANewModule(t *testing.T) {
+	t.Parallel()
+	script := shellOf(t, "host/cmd/patchbay/internal/scaffold/template/README", func(block) bool { return true })
+	begun := `export PATH="$PWD/dist/bin:$PATH"
+mkdir ../readme
+patchbay adapter new acme --replace . --dir ../readme
+cd ../readme/acme
+`
+	s := begin(t, append([]string{begun}, script...), "../readme")
+	if printed := s.blocks[1]; !strings.Contains(printed, guide) {
+		t.Errorf("the guide is not where it should be: %s", printed)
+	}
+	lines := strings.Fields(s.blocks[len(s.blocks)-1])
+	if logID := lines[len(lines)-1]; !regexp.MustCompile(`^\d+$`).MatchString(logID) {
+		t.Errorf("it ends with %q, not with a log ID", logID)
 	}
 }

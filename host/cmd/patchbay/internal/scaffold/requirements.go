@@ -1,33 +1,39 @@
 package scaffold
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 )
 
-// Requirements returns the go.mod of an adapter's module with that path. With the
-// path of a checkout of this module's repository, that one is used, and the go.sum
-// is returned, too: the module then builds without a network, as far as the
-// machine has what this module requires. Else the published version is required,
-// whose checksums only "go mod tidy" can tell.
-func Requirements(path, version, checkout string) (goMod, goSum []byte, err error) {
-	if checkout == "" {
-		goMod, err = writeGoMod(path, leastGo, "", []*modfile.Require{{Mod: module.Version{Path: SDKModule, Version: version}}})
+// Requirements returns the go.mod of the module. With a checkout of this module's
+// repository, that one is used, and the go.sum is returned, too: the module then
+// builds without a network, as far as the machine has what this module requires.
+// Else the published version is required, whose checksums only "go mod tidy" can
+// tell.
+func Requirements(m Module) (goMod, goSum []byte, err error) {
+	if m.Checkout == "" {
+		goMod, err = writeGoMod(m.Path, leastGo, "", []*modfile.Require{{Mod: module.Version{Path: SDKModule, Version: m.SDKVersion}}})
 		return goMod, nil, err
 	}
-	if checkout, err = filepath.Abs(checkout); err != nil {
-		return nil, nil, fmt.Errorf("find the checkout: %w", err)
-	}
-	sdk, err := readModule(checkout)
+	replace, err := m.replacement()
 	if err != nil {
 		return nil, nil, err
 	}
-	if goSum, err = os.ReadFile(filepath.Join(checkout, "go.sum")); err != nil {
+	sdk, err := readModule(m.Checkout)
+	if err != nil {
+		return nil, nil, err
+	}
+	sums, err := os.ReadFile(filepath.Join(m.Checkout, "go.sum"))
+	if err != nil {
 		return nil, nil, fmt.Errorf("read the checkout: %w", err)
 	}
 	requires := []*modfile.Require{{Mod: module.Version{Path: SDKModule, Version: unpublished}}}
@@ -36,8 +42,60 @@ func Requirements(path, version, checkout string) (goMod, goSum []byte, err erro
 			requires = append(requires, &modfile.Require{Mod: r.Mod, Indirect: true})
 		}
 	}
-	goMod, err = writeGoMod(path, sdk.Go.Version, checkout, requires)
-	return goMod, goSum, err
+	goMod, err = writeGoMod(m.Path, sdk.Go.Version, replace, requires)
+	return goMod, needed(sums, requires), err
+}
+
+// replacement returns the checkout as go.mod names it: relative to the module's
+// folder when it was given as a relative path, so that both can be moved together;
+// else absolute.
+func (m Module) replacement() (string, error) {
+	checkout, err := filepath.Abs(m.Checkout)
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	if filepath.IsAbs(m.Checkout) {
+		return checkout, nil
+	}
+	// The go command takes ".." from the folder itself, not from a link to it.
+	from, err := filepath.EvalSymlinks(cmp.Or(m.Dir, "."))
+	if err == nil {
+		from, err = filepath.Abs(from)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the module's folder: %w", err)
+	}
+	to, err := filepath.EvalSymlinks(checkout)
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	relative, err := filepath.Rel(filepath.Join(from, m.Name), to)
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	return filepath.ToSlash(relative), nil
+}
+
+// needed returns the lines of a go.sum that a module with these requirements needs:
+// of what its programs are made of, the contents, and of what the go command looks
+// at besides to choose versions, every go.mod.
+func needed(sums []byte, requires []*modfile.Require) []byte {
+	made := map[string]bool{}
+	for _, r := range requires {
+		made[r.Mod.Path+" "+r.Mod.Version] = true
+	}
+	var out bytes.Buffer
+	for line := range bytes.Lines(sums) {
+		words := strings.Fields(string(line))
+		if len(words) != 3 {
+			continue
+		}
+		ofGoMod := strings.HasSuffix(words[1], "/go.mod")
+		if ofGoMod && (PulledIn[words[0]] != "" || slices.Contains(lookedAt, words[0])) || made[words[0]+" "+words[1]] {
+			out.Write(line)
+		}
+	}
+	return out.Bytes()
 }
 
 // writeGoMod returns a go.mod. An empty checkout replaces nothing.
@@ -99,4 +157,11 @@ var PulledIn = map[string]string{
 	"golang.org/x/net":                          "gRPC's HTTP/2",
 	"golang.org/x/sys":                          "gRPC and go-isatty ask the system with it",
 	"golang.org/x/text":                         "golang.org/x/net writes host names with it",
+}
+
+// lookedAt are further modules whose go.mod the go command reads to choose versions:
+// tests of the modules above need them. No program is made of them.
+var lookedAt = []string{
+	"github.com/davecgh/go-spew", "github.com/pmezard/go-difflib", "github.com/stretchr/objx", "github.com/stretchr/testify",
+	"gopkg.in/check.v1", "gopkg.in/yaml.v3",
 }

@@ -52,7 +52,8 @@ type Module struct {
 	// It may be empty when Checkout is given.
 	SDKVersion string
 	// Checkout is the path of a copy of this module's repository that is used in
-	// place of a published version; empty for none.
+	// place of a published version; empty for none. The go.mod names it by a path
+	// that is relative when this one is.
 	Checkout string
 }
 
@@ -75,7 +76,7 @@ func Write(m Module) (w Written, err error) {
 	if err := m.validate(); err != nil {
 		return Written{}, err
 	}
-	goMod, goSum, err := Requirements(m.Path, m.SDKVersion, m.Checkout)
+	goMod, goSum, err := Requirements(m)
 	if err != nil {
 		return Written{}, err
 	}

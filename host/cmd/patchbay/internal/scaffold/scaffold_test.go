@@ -122,8 +122,12 @@ func TestRequirements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replaced := read(Module{Name: "acme", SDKVersion: "v1.2.3", Checkout: repository})
-	if root, _ := filepath.Abs(repository); len(replaced.Replace) != 1 || replaced.Replace[0].New.Path != root {
+	absolute, err := filepath.Abs(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replaced := read(Module{Name: "acme", SDKVersion: "v1.2.3", Checkout: absolute})
+	if len(replaced.Replace) != 1 || replaced.Replace[0].New.Path != absolute {
 		t.Errorf("go.mod replaces %v", replaced.Replace)
 	}
 	for _, f := range []*modfile.File{published, replaced} {
@@ -142,6 +146,78 @@ func TestRequirements(t *testing.T) {
 	}
 	if len(versions) != len(PulledIn)+1 {
 		t.Errorf("go.mod requires %d modules, want ours and the %d that it pulls in", len(versions), len(PulledIn))
+	}
+}
+
+// TestRelativeReplacement gives the checkout by a relative path, from folders that
+// are reached through a link: the module's folder and the checkout can be moved
+// together.
+func TestRelativeReplacement(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkout := filepath.Join(root, "patchbay")
+	for _, dir := range []string{checkout, filepath.Join(root, "deep", "er")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"go.mod": "module " + SDKModule + "\n\ngo 1.26.0\n", "go.sum": ""} {
+		if err := os.WriteFile(filepath.Join(checkout, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(filepath.Join(root, "deep", "er"), filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	given, err := filepath.Rel(wd, checkout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{"": "../patchbay", "deep": "../../patchbay", "link": "../../../patchbay"} {
+		w, err := Write(Module{Name: "acme", Dir: filepath.Join(root, dir), Checkout: given})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(w.Dir, "go.mod"))
+		if err != nil || !strings.Contains(string(text), "replace "+SDKModule+" => "+want+"\n") {
+			t.Errorf("in %q the checkout is not %s: %s %v", dir, want, text, err)
+		}
+	}
+}
+
+// TestSums holds go.sum against that of the checkout: the contents of what programs
+// are made of, and no other.
+func TestSums(t *testing.T) {
+	t.Parallel()
+	all, err := os.ReadFile(filepath.Join(repository, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, files := written(t, Module{Name: "acme", Checkout: repository})
+	contents := map[string]int{}
+	for line := range strings.Lines(files["go.sum"]) {
+		path, version, _ := strings.Cut(line, " ")
+		switch {
+		case !strings.Contains("\n"+string(all), "\n"+line):
+			t.Errorf("the checkout has no %s", line)
+		case !strings.Contains(version, "/go.mod "):
+			contents[path]++
+		}
+	}
+	for path, n := range contents {
+		if PulledIn[path] == "" || n != 1 {
+			t.Errorf("%d sums of the contents of %s", n, path)
+		}
+	}
+	if len(contents) != len(PulledIn) {
+		t.Errorf("sums of the contents of %d modules, want %d", len(contents), len(PulledIn))
 	}
 }
 

@@ -77,7 +77,7 @@ func generated(t *testing.T, m module, dir string) {
 func kept(t *testing.T, m module, dir string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", m.name))))
-	goMod, goSum, err := scaffold.Requirements(m.path, "", absolute(t, repository))
+	goMod, goSum, err := scaffold.Requirements(scaffold.Module{Name: m.name, Path: m.path, Checkout: absolute(t, repository)})
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "go.mod"), goMod, 0o600), os.WriteFile(filepath.Join(dir, "go.sum"), goSum, 0o600))
 }

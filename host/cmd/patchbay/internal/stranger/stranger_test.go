@@ -23,6 +23,7 @@ func TestModules(t *testing.T) {
 			m.write(t, m, dir)
 			a := &author{module: m, dir: dir, bin: filepath.Join(patchbay(t), "patchbay")}
 			a.build(t)
+			a.sums(t)
 			a.pullsIn(t)
 			a.pack(t)
 			a.logs(t)
@@ -44,6 +45,18 @@ func (a *author) build(t *testing.T) {
 	run(t, buildLimit, a.dir, "go", "test", "./...")
 	run(t, buildLimit, a.dir, "go", "build", "-trimpath", "-o", "build/"+a.name, ".")
 	run(t, buildLimit, a.dir, "go", "build", "-trimpath", "-o", "build/fakecrm", a.fake)
+}
+
+// sums has the go command look at the go.mod of every module that has a say in a
+// version: go.sum must know them all. That this machine lacks one is no fault.
+func (a *author) sums(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), stepLimit)
+	defer cancel()
+	out, err := command(ctx, a.dir, "go", "list", "-m", "all").CombinedOutput()
+	if err != nil && !strings.Contains(string(out), "module lookup disabled by GOPROXY=off") || strings.Contains(string(out), "missing go.sum entry") {
+		t.Errorf("go list -m all: %v\n%s", err, out)
+	}
 }
 
 // pullsIn holds what the program is made of against the list.
