@@ -61,7 +61,7 @@ adaptersDirs, enabled per tenant, and runs as a process of its own.
 The commands for authors talk to no host. docs/ADAPTERS.md is their guide.`,
 	}
 	installed := []*cobra.Command{
-		a.adapterList(), a.adapterShow(), a.adapterEnable(), a.adapterDisable(),
+		a.adapterList(), a.adapterShow(), a.adapterInstall(), a.adapterEnable(), a.adapterDisable(),
 		a.processCommand("restart", "Start new processes and let the calls of the old ones end",
 			"Starts a new process for each one of the adapter, then drains and ends the old ones: no call is dropped."),
 		a.processCommand("unquarantine", "Start an adapter that was quarantined",

@@ -29,14 +29,15 @@ func (a *app) adapterPack() *cobra.Command {
 		Use: "pack MANIFEST BINARY...", Short: "Make an adapter package of a manifest and executables",
 		Long: `Checks the manifest and makes the package <out>/<name>/<version> with the manifest,
 the executables under the names that run.files gives them, and checksums.txt. It
-needs no host. A host takes packages from its adaptersDirs when it starts.
+needs no host. A host takes packages from its adaptersDirs when it starts, and when
+it is told to: patchbay adapter install.
 
 BINARY is an executable for this platform, or OS/ARCH=PATH for another one. The
 manifest must name each platform; not every platform of the manifest is needed.
 
 The package appears whole or not at all. Nothing but what is named goes into it,
 and the same input gives the same digest. A host pins the digest of a version that
-it has seen: a package that has changed needs a new version.`,
+it has seen: a package that has changed needs a new version, or to be installed.`,
 		Example: `  patchbay adapter pack manifest.json ./acme
   patchbay adapter pack manifest.json linux/amd64=build/acme-amd64 linux/arm64=build/acme-arm64 --out /opt/adapters`,
 		Args: cobra.MinimumNArgs(2),
@@ -78,8 +79,8 @@ func binaries(args []string) (map[string]string, error) {
 
 func (a *app) printPacked(p catalog.Packed) error {
 	if p.Replaced {
-		fmt.Fprintf(a.env.Err, "Warning: %s %s was there with other contents. A host that has seen those refuses these (digest_mismatch): "+
-			"count up the version, or begin with an empty dataDir.\n", p.Name, p.Version)
+		fmt.Fprintf(a.env.Err, "Warning: %[1]s %[2]s was there with other contents. A host that has seen those refuses these (digest_mismatch) until it is told to take them: "+
+			"patchbay adapter install %[1]s --version %[2]s. What you ship needs a new version.\n", p.Name, p.Version)
 	}
 	if a.asJSON {
 		raw, err := json.Marshal(packedInfo(p))

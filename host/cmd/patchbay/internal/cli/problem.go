@@ -102,7 +102,7 @@ var remedies = map[fault.Code]string{
 	fault.OutcomeUnsettled:     "look with: patchbay message show ID; the host settles it by itself, or you do with: patchbay message resolve",
 	fault.InProgress:           "wait a moment and ask again: the answer will carry the same log ID",
 	fault.AlreadyLogged:        "nothing is to be done: the messages have their log ID",
-	fault.Conflict:             "look at its present state first: patchbay message show ID, or patchbay tenant show ID",
+	fault.Conflict:             "look at its present state first: patchbay message show ID, patchbay tenant show ID, or patchbay adapter show NAME",
 	fault.CRMRejected:          "correct what the CRM objects to",
 	fault.CRMUnauthorized:      "bring a valid authorization header for the CRM (--auth-header @FILE)",
 	fault.RateLimited:          "wait and try again",
