@@ -152,7 +152,9 @@ func (x *exchange) failed(err error, g *guard) *fault.Error {
 	}
 	begun, _ := g.end()
 	if x.write && begun {
-		return x.fault(fault.Outcome, fault.Unknown, "no answer came, and the CRM may have acted: "+reason(err), x.cause(err))
+		f := x.fault(fault.Outcome, fault.Unknown, "no answer came, and the CRM may have acted: "+reason(err), x.cause(err))
+		f.Source = fault.CRM
+		return f
 	}
 	return x.fault(fault.CRMUnavailable, fault.Retryable, reason(err), x.cause(err))
 }

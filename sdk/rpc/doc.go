@@ -26,7 +26,9 @@
 // Sizes. A request is at most MaxRequestBytes, an answer at most
 // MaxResponseBytes, the trailers of an answer at most 64 KiB.
 //
-// Deadlines. The gRPC deadline says how long the host listens. The request's own
+// Deadlines. The gRPC deadline says how long the host listens; a process that has not
+// answered by then counts as hung, so the server of this package ends the adapter's
+// context a quarter of a second before it, at most. The request's own
 // deadline, which is earlier, says how long the caller waits; notAfter says until
 // when something may be sent to the CRM.
 //

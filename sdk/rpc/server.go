@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/patchbay-crm/patchbay/sdk"
 	"github.com/patchbay-crm/patchbay/sdk/fault"
@@ -108,10 +109,27 @@ func (s *Server) begin(op string, secret sdk.Secret) *call {
 	return &call{op: op, log: log, state: new(callstate.State), scrub: scrubber(secret)}
 }
 
+// answerTime is how long before the host stops listening a call into the adapter
+// ends, at most. A host that has heard nothing by then takes the process for hung
+// and ends it, with everybody else's calls; so an adapter that waits for its CRM
+// as long as it may must still have the time to say so.
+const answerTime = 250 * time.Millisecond
+
+// early returns ctx with a deadline that leaves time to answer: answerTime, or a
+// tenth of what is left when that is less.
+func early(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(answerTime, time.Until(deadline)/10)))
+}
+
 // answer runs one method of the adapter and turns what comes of it, a panic
 // included, into what travels.
 func answer[R, P any](ctx context.Context, c *call, toProto func(*R) *P, run func(context.Context) (*R, error)) (out *P, err error) {
-	ctx = incoming(ctx)
+	ctx, cancel := early(incoming(ctx))
+	defer cancel()
 	defer func() {
 		if cause := recover(); cause != nil {
 			out, err = nil, c.panicked(ctx, cause)

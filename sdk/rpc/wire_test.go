@@ -316,6 +316,21 @@ func TestDeadline(t *testing.T) {
 	close(hold)
 }
 
+// TestAdapterStillAnswers shows that an adapter which waits for its CRM until the end
+// of its context is heard: the host need not take its process for hung.
+func TestAdapterStillAnswers(t *testing.T) {
+	t.Parallel()
+	client, _ := pair(t, adapterFunc(func(ctx context.Context, _ *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+		<-ctx.Done()
+		return nil, fault.New(fault.CRMUnavailable, "the CRM did not answer in time")
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := client.AddMessageLog(ctx, request()); fault.CodeOf(err) != fault.CRMUnavailable || errors.Is(err, rpc.ErrBrokenOff) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestAdapterNoticesTheEndFirst shows what the server makes of a context's error
 // once the context has ended.
 func TestAdapterNoticesTheEndFirst(t *testing.T) {
