@@ -48,14 +48,14 @@ func (r *routes) Route(tenantID, adapter string) (*relay.Route, error) {
 	to := &relay.Route{
 		Tenant: from.Tenant, Adapter: from.Adapter, Version: from.Version, Digest: from.Package.Digest, Enabled: from.Enabled,
 		Manifest: from.Manifest, Timezone: from.Timezone, Settings: from.Settings,
-		BaseURLSet: r.adapters[adapter].Env[baseURLVariable(adapter)] != "",
+		BaseURLSet: r.adapters[adapter].Env[BaseURLVariable(adapter)] != "",
 	}
 	r.made.Store(key, madeRoute{from, to})
 	return to, nil
 }
 
-// baseURLVariable names the variable by which an adapter is pointed at a CRM
+// BaseURLVariable names the variable by which an adapter is pointed at a CRM
 // other than the user's own host.
-func baseURLVariable(adapter string) string {
+func BaseURLVariable(adapter string) string {
 	return strings.ToUpper(strings.ReplaceAll(adapter, "-", "_")) + "_BASE_URL"
 }

@@ -38,10 +38,23 @@ func (f *findings) packages(ctx context.Context, c *config.Config, seen pins) {
 		for _, version := range a.Versions {
 			f.pkg(cat, a.Name, version)
 		}
+		if newest, err := cat.Lookup(a.Name, newestOf(a)); err == nil {
+			if private, ok := PrivateBaseURL(ctx, newest.Manifest, c.Adapters[a.Name]); ok {
+				*f = append(*f, private)
+			}
+		}
 	}
 	for _, u := range app.UnusedSettings(cat, c.Adapters) {
 		f.unused(u)
 	}
+}
+
+// newestOf returns the newest version of an adapter that can be used, else "".
+func newestOf(a catalog.Adapter) string {
+	if len(a.Versions) == 0 {
+		return ""
+	}
+	return a.Versions[0]
 }
 
 // pkg tells of a package that can be used.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
 	"github.com/patchbay-crm/patchbay/host/config"
+	"github.com/patchbay-crm/patchbay/host/manifest"
 	"github.com/patchbay-crm/patchbay/host/store/sqlite"
 )
 
@@ -57,7 +58,7 @@ func (p *place) pinned(t *testing.T, digest string) {
 // of it, and of what is configured for it.
 func TestPackages(t *testing.T) {
 	t.Parallel()
-	const env = `ACME_BASE_URL: "http://127.0.0.1"`
+	const env = `ACME_BASE_URL: "https://192.0.2.1"`
 	for name, c := range map[string]struct {
 		setUp func(t *testing.T, p *place)
 		env   string
@@ -76,6 +77,11 @@ func TestPackages(t *testing.T) {
 			setUp: func(t *testing.T, p *place) { p.installed(t); p.pinned(t, strings.Repeat("0", 64)) }, env: env,
 			want: "warn adapter acme 1.0.0: digest_mismatch: the package is not the one that was installed under this version; remedy: ",
 			not:  "ok adapter",
+		},
+		"private base URL": {
+			setUp: func(t *testing.T, p *place) { p.installed(t) }, env: `ACME_BASE_URL: "http://127.0.0.1:9090"`,
+			want: "warn configuration: ACME_BASE_URL names 127.0.0.1, which is not on the public internet, and adapters.acme.allowPrivate does not allow it: " +
+				`every call is refused; remedy: add "127.0.0.1" to adapters.acme.allowPrivate`,
 		},
 		"variable of nobody": {
 			setUp: func(t *testing.T, p *place) { p.installed(t) }, env: `ACME_BSE_URL: "x"`,
@@ -110,4 +116,43 @@ func lines(found []Finding) string {
 		fmt.Fprintf(&b, "%s %s: %s; remedy: %s\n", f.Status, f.Check, f.Detail, f.Remedy)
 	}
 	return b.String()
+}
+
+func TestPrivateBaseURL(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url   string
+		allow []string
+		names string // the address that it warns of; "" when it does not
+	}{
+		"none":                {"", nil, ""},
+		"no URL":              {"::", nil, ""},
+		"public":              {"https://192.0.2.1", nil, ""},
+		"nobody":              {"https://crm.invalid", nil, ""},
+		"loopback":            {"http://127.0.0.1:9090", []string{"10.0.0.0/8"}, "127.0.0.1"},
+		"IPv6":                {"http://[::1]:9090", []string{"127.0.0.1"}, "::1"},
+		"mapped":              {"http://[::ffff:10.0.0.1]", nil, "10.0.0.1"},
+		"private":             {"https://192.168.1.1", nil, "192.168.1.1"},
+		"behind a provider":   {"https://100.64.0.1", nil, "100.64.0.1"},
+		"name":                {"http://LocalHost.:9090", nil, "localhost ("},
+		"allowed by address":  {"http://127.0.0.1:9090", []string{"127.0.0.1"}, ""},
+		"allowed in brackets": {"http://[::1]:9090", []string{"[::1]"}, ""},
+		"allowed by network":  {"http://127.0.0.1:9090", []string{"127.0.0.0/8"}, ""},
+		"allowed by name":     {"http://localhost:9090", []string{"LocalHost."}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &manifest.Manifest{Name: "my-crm"}
+			m.Run.Env = []string{"MY_CRM_BASE_URL"}
+			own := config.Adapter{Env: config.Env{"MY_CRM_BASE_URL": c.url}, AllowPrivate: c.allow}
+			f, warns := PrivateBaseURL(t.Context(), m, own)
+			if warns != (c.names != "") || !strings.Contains(f.Detail, c.names) || warns && f.Status != Warn {
+				t.Errorf("got %v %+v, want a warning of %q", warns, f, c.names)
+			}
+			m.Run.Env = nil
+			if f, warns := PrivateBaseURL(t.Context(), m, own); warns {
+				t.Errorf("the adapter does not get the variable, and yet: %+v", f)
+			}
+		})
+	}
 }

@@ -96,6 +96,11 @@ func Run(ctx context.Context, src config.Sources, dir string, out, errs io.Write
 // process is gone. An error means that nothing was found out, as when ctx ended.
 func (t Trial) Run(ctx context.Context) (r Result, err error) {
 	t = t.withDefaults()
+	if info, err := os.Stat(t.Dir); err == nil && !info.IsDir() {
+		r.add("package", doctor.Fail, "give the package's folder, such as dist/adapters/acme/0.1.0; patchbay adapter pack makes it",
+			"%s: %s is a file", catalog.CauseNotInstalled, t.Dir)
+		return r, nil
+	}
 	pkg, err := catalog.ReadPackage(ctx, t.Dir, catalog.Config{Overrides: t.Config.Overrides()})
 	var bad *catalog.Problem
 	if errors.As(err, &bad) {
@@ -111,6 +116,9 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 		if !slices.Contains(pkg.Manifest.Run.Env, name) {
 			r.add("configuration", doctor.Warn, "add it to run.env of the manifest, or remove it from the configuration", "the adapter does not get %s", name)
 		}
+	}
+	if private, ok := doctor.PrivateBaseURL(ctx, pkg.Manifest, own); ok {
+		r.Findings = append(r.Findings, private)
 	}
 	return r, t.start(ctx, launchable{pkg, app.LaunchSpec(pkg, own)}, &r)
 }

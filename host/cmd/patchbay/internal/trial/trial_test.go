@@ -142,13 +142,34 @@ func TestUnknownVariable(t *testing.T) {
 	}
 }
 
+// TestPrivateBaseURL points the adapter at this machine.
+func TestPrivateBaseURL(t *testing.T) {
+	t.Parallel()
+	dir := packed(t)
+	const warning = "SCRIPTED_BASE_URL names 127.0.0.1, which is not on the public internet"
+	for allow, warns := range map[string]bool{"[]": true, `["127.0.0.1"]`: false} {
+		file := filepath.Join(t.TempDir(), "patchbay.yaml")
+		text := `{"adapters": {"scripted": {"env": {"TRIAL_SCRIPT": "ok", "SCRIPTED_BASE_URL": "http://127.0.0.1:1"}, "allowPrivate": ` + allow + `}}}`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := try(t, dir, config.Sources{File: file})
+		if text := fmt.Sprint(r.Findings); !r.Serves || strings.Contains(text, warning) != warns {
+			t.Errorf("with allowPrivate %s found %s", allow, text)
+		}
+	}
+}
+
 func TestBadPackage(t *testing.T) {
 	t.Parallel()
 	dir := packed(t)
 	if err := os.WriteFile(filepath.Join(dir, "more"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]string{dir: "digest_mismatch: ", filepath.Dir(dir): "not_installed: the folder has no manifest.json"} {
+	for dir, want := range map[string]string{
+		dir: "digest_mismatch: ", filepath.Dir(dir): "not_installed: the folder has no manifest.json",
+		filepath.Join(dir, "more"): "not_installed: " + filepath.Join(dir, "more") + " is a file",
+	} {
 		r := try(t, dir, config.Sources{})
 		if r.Serves || len(r.Findings) != 1 || !strings.HasPrefix(r.Findings[0].Detail, want) || r.Findings[0].Remedy == "" {
 			t.Errorf("%s: found %+v, want %s", dir, r, want)
