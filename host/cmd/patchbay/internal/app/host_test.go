@@ -52,7 +52,10 @@ func TestMain(m *testing.M) {
 
 // echo is an adapter that answers with log IDs of its own and holds calls back on
 // demand. It keeps no records and cannot search.
-type echo struct{ count atomic.Int64 }
+type echo struct {
+	count atomic.Int64
+	put   atomic.Bool // a call was put off
+}
 
 // AddMessageLog answers by the contact's name.
 func (e *echo) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
@@ -62,6 +65,11 @@ func (e *echo) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest)
 		case <-time.After(300 * time.Millisecond):
 		case <-ctx.Done():
 			return nil, fault.OutcomeUnknown(ctx.Err())
+		}
+	case "later": // once
+		if e.put.CompareAndSwap(false, true) {
+			slog.InfoContext(ctx, "call put off")
+			return nil, fault.RetryAfter(2*time.Second, "later")
 		}
 	case "environment":
 		return sdk.Logged(strings.Join(os.Environ(), "|")), nil

@@ -41,6 +41,8 @@ type setup struct {
 	drain string
 	// maxBody is the largest body; 1 MiB when empty.
 	maxBody string
+	// maxWait is the longest wait of a caller; 60 s when empty.
+	maxWait string
 }
 
 // quick are times of an adapter that let an unknown entry settle about four
@@ -88,7 +90,7 @@ func (s setup) configure(t testing.TB) (file, data string) {
 	text, err := json.Marshal(object{
 		"listen": "127.0.0.1:0", "dataDir": data, "adaptersDirs": dirs, "adapters": adapters,
 		"logLevel": "debug", "logFormat": "json",
-		"drainTimeout": cmp.Or(s.drain, "10s"), "maxBody": cmp.Or(s.maxBody, "1MiB"),
+		"drainTimeout": cmp.Or(s.drain, "10s"), "maxBody": cmp.Or(s.maxBody, "1MiB"), "maxWait": cmp.Or(s.maxWait, "60s"),
 	})
 	must(t, err)
 	file = filepath.Join(dir, "patchbay.yaml")
