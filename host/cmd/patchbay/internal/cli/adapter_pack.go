@@ -30,7 +30,7 @@ func (a *app) adapterPack() *cobra.Command {
 		Long: `Checks the manifest and makes the package <out>/<name>/<version> with the manifest,
 the executables under the names that run.files gives them, and checksums.txt. It
 needs no host. A host takes packages from its adaptersDirs when it starts, and when
-it is told to: patchbay adapter install.
+"patchbay adapter install" tells it to.
 
 BINARY is an executable for this platform, or OS/ARCH=PATH for another one. The
 manifest must name each platform; not every platform of the manifest is needed.

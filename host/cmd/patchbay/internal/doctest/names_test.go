@@ -56,6 +56,42 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestEveryPageIsLinked wants every page of docs to be linked from the README, and
+// every page of a folder in docs from that folder's README.md: who is not led to a
+// page does not find it.
+func TestEveryPageIsLinked(t *testing.T) {
+	t.Parallel()
+	pages := 0
+	for _, name := range files(t, ".md") {
+		if !strings.HasPrefix(name, "docs/") {
+			continue
+		}
+		pages++
+		from := "README.md"
+		if dir := path.Dir(name); dir != "docs" && path.Base(name) != "README.md" {
+			from = path.Join(dir, "README.md")
+		}
+		if !slices.Contains(linked(t, from), name) {
+			t.Errorf("%s has no link to %s", from, name)
+		}
+	}
+	if pages < 8 {
+		t.Errorf("only %d pages found: this test looks in the wrong place", pages)
+	}
+}
+
+// linked returns the files of the repository that a document links to.
+func linked(t *testing.T, name string) []string {
+	t.Helper()
+	d := open(t, name)
+	var out []string
+	for _, m := range link.FindAllStringSubmatch(strings.Join(d.prose(t), "\n"), -1) {
+		file, _, _ := strings.Cut(m[1], "#")
+		out = append(out, path.Join(path.Dir(name), file))
+	}
+	return out
+}
+
 // TestDocumentsNamedInCode looks up the documents that comments and scripts name.
 func TestDocumentsNamedInCode(t *testing.T) {
 	t.Parallel()

@@ -49,6 +49,7 @@ var numbers = []struct {
 	{"CONTRIBUTING.md", regexp.MustCompile(`most under (\d+); files`), anything}, // what reviewers look for
 	{"CONTRIBUTING.md", regexp.MustCompile(`files around (\d+);`), anything},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`1 to (\d+) messages of one conversation`), constant("host/relay", "maxMessages")},
+	{"docs/ADAPTERS.md", regexp.MustCompile(`(\d+) ASCII characters`), keyLength},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`has up to (\d+) digits`), constant("sdk", "MaxIDBytes")},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`1 to (\d+) bytes of text`), constant("sdk", "MaxLogIDBytes")},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`only https on port (\d+)`), anything},
@@ -133,6 +134,19 @@ func status(_ *testing.T, got string) string {
 		return got
 	}
 	return "a status of HTTP"
+}
+
+// keyLength returns the length of an idempotency key: its beginning, and a hash with
+// two characters for each byte.
+func keyLength(t *testing.T, _ string) string {
+	t.Helper()
+	m := regexp.MustCompile(`"(\S+)" \+ hex\.EncodeToString\(h\.Sum\(nil\)\[:(\d+)\]\)`).FindStringSubmatch(read(t, "host/relay/key.go"))
+	if m == nil {
+		t.Fatal("host/relay/key.go makes the key in another way: this test reads it wrongly")
+	}
+	hashed, err := strconv.Atoi(m[2])
+	must(t, err)
+	return strconv.Itoa(len(m[1]) + 2*hashed)
 }
 
 // withoutTest returns the failures of simpler protocols that no test shows.
