@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -71,9 +72,24 @@ const (
 	sendWindow  = callerWaits + time.Second
 )
 
+// Token is the bearer token of Request, and AuthHeader the Authorization header with
+// it. The fake CRM of a test must take them, unless the test gives others.
+const (
+	Token      = "sdktest-token"
+	AuthHeader = "Bearer " + Token
+)
+
+// Basic returns the Authorization header of basic authentication. Of many a CRM the
+// user is an API key, and the password empty.
+func Basic(user, password string) sdk.Secret {
+	return sdk.NewSecret("Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+}
+
 // Request returns a whole request for these messages, SeedMessage when there are
-// none: tenant "acme", contact 7, a bearer token, a zone with daylight saving
-// time and a send window that is open. Change what the test is about.
+// none: tenant "acme", contact 7, user 42 of crm.example.com, the credentials of
+// AuthHeader, a zone with daylight saving time and a send window that is open.
+// Change what the test is about; other credentials are req.AuthHeader =
+// Basic("user", "password").
 func Request(messages ...sdk.Message) *sdk.AddMessageLogRequest {
 	if len(messages) == 0 {
 		messages = []sdk.Message{SeedMessage()}
@@ -88,7 +104,7 @@ func Request(messages ...sdk.Message) *sdk.AddMessageLogRequest {
 		Deadline:       now.Add(callerWaits),
 		User:           User(`{"id":"42","name":"Grace Hopper","hostname":"crm.example.com","plan":"team"}`),
 		ContactInfo:    Contact(`{"id":7,"type":"person","phoneNumber":"+16505553204","name":"Ada Lovelace"}`),
-		AuthHeader:     sdk.NewSecret("Bearer sdktest-token"),
+		AuthHeader:     sdk.NewSecret(AuthHeader),
 		Messages:       messages,
 		Zone:           zone.Name,
 		OffsetSeconds:  zone.OffsetAt(messages[0].CreationTime),

@@ -3,65 +3,32 @@ package sdktest
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/patchbay-crm/patchbay/sdk"
 )
 
-// Option changes what Run does.
-type Option func(*suite)
-
-// WithRequest gives the requests that the suite starts from, for adapters that
-// need certain custom fields, settings or contact ids. newRequest is called for each
-// case and returns a request that the adapter's CRM accepts; the suite puts its
-// own messages, zone, secret and keys into it. Without it that is Request.
-func WithRequest(newRequest func() *sdk.AddMessageLogRequest) Option {
-	return func(s *suite) { s.request = newRequest }
-}
-
-// WithWrites lets the suite count what reached the adapter's CRM: writes returns
-// the number of requests so far that may have changed it, over all adapters that
-// newAdapter made.
-func WithWrites(writes func() int) Option { return func(s *suite) { s.writes = writes } }
-
-// Except leaves cases out, by their names. The reason is logged.
-func Except(reason string, names ...string) Option {
-	return func(s *suite) {
-		for _, name := range names {
-			s.except[name] = reason
-		}
-	}
-}
-
-type suite struct {
-	newAdapter func(*testing.T) sdk.Adapter
-	request    func() *sdk.AddMessageLogRequest
-	writes     func() int
-	except     map[string]string // case → reason
-}
-
 // Run holds an adapter against the contract of package sdk. Each case runs in
 // this process and over a real gRPC connection, each time with an adapter of its
-// own from newAdapter, which also provides a fake CRM where one is needed. A CRM
-// that accepts Request answers every case; see the options for others.
+// own from newAdapter, which also provides a fake CRM where one is needed. The CRM
+// must accept the suite's requests: what it refuses cannot be looked at, so the
+// cases fail that want a success. See the options for CRMs that do not accept
+// Request.
 //
-// Some cases replace slog's default logger, so neither Run nor newAdapter may be
-// used in parallel with tests that need it.
+// Run replaces slog's default logger while a case runs, so neither Run nor
+// newAdapter may be used in parallel with tests that need it. What was logged is
+// shown when the case fails.
 func Run(t *testing.T, newAdapter func(t *testing.T) sdk.Adapter, opts ...Option) {
 	t.Helper()
-	s := &suite{
-		newAdapter: newAdapter,
-		request:    func() *sdk.AddMessageLogRequest { return Request() },
-		except:     map[string]string{},
-	}
-	for _, opt := range opts {
-		opt(s)
-	}
+	s := newSuite(opts...)
 	for name := range s.except {
 		if !slices.ContainsFunc(cases, func(c testCase) bool { return c.name == name }) {
 			t.Errorf("there is no case %q to leave out", name)
 		}
 	}
+	before := s.count()
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
 			for _, c := range cases {
@@ -70,12 +37,48 @@ func Run(t *testing.T, newAdapter func(t *testing.T) sdk.Adapter, opts ...Option
 					continue
 				}
 				t.Run(c.name, func(t *testing.T) {
+					logged := captureLog(t)
+					t.Cleanup(func() { logged.show(t) })
 					a := newAdapter(t)
-					c.run(t, &env{suite: s, adapter: a, target: mode.reach(t, a)})
+					e := newEnv(t.Name(), s, a, mode.reach(t, a), logged)
+					defer e.inspectLog(t)
+					c.run(t, e)
 				})
 			}
 		})
 	}
+	s.checkCounter(t, before)
+}
+
+// What the options do not say.
+const (
+	defaultLag      = 30 * time.Second // as run.reconcile.searchLag of the manifest
+	defaultPatience = 10 * time.Second
+)
+
+// newSuite returns the suite that the options ask for.
+func newSuite(opts ...Option) *suite {
+	s := &suite{
+		request: func() *sdk.AddMessageLogRequest { return Request() },
+		perCall: 1, lag: defaultLag, patience: defaultPatience, except: map[string]string{},
+	}
+	for _, opt := range opts {
+		opt(s)
+	}
+	return s
+}
+
+// suite is what the options say, and what its cases have in common.
+type suite struct {
+	request func() *sdk.AddMessageLogRequest
+	writes  func() int      // nil when nothing counts
+	perCall int             // the writes that one call may make
+	records func() []string // nil when nothing can be read
+	lag     time.Duration
+	except  map[string]string // case → reason
+	logged  atomic.Int64      // calls that succeeded
+
+	patience time.Duration // how long a case waits for an answer
 }
 
 // target is an adapter as a case sees it: itself, or the client's end of a
@@ -120,31 +123,14 @@ func (d direct) Info(context.Context) (sdk.Info, error) {
 type reporter interface {
 	Helper()
 	Context() context.Context
+	Logf(format string, args ...any)
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
-	Cleanup(func())
 }
 
 // testCase is one rule of the contract.
 type testCase struct {
-	name string
-	run  func(reporter, *env)
-}
-
-// env is what one case works with.
-type env struct {
-	*suite
-	adapter sdk.Adapter
-	target  target
-}
-
-// with returns a request that carries these messages.
-func (e *env) with(messages ...sdk.Message) *sdk.AddMessageLogRequest {
-	req := *e.request()
-	req.Messages = messages
-	req.IdempotencyKey = key(messages)
-	if req.Zone != "" {
-		req.OffsetSeconds = sdk.Zone{Name: req.Zone}.OffsetAt(messages[0].CreationTime)
-	}
-	return &req
+	name    string
+	demands string // as the package comment says it
+	run     func(reporter, *env)
 }

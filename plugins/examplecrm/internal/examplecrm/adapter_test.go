@@ -81,6 +81,13 @@ func TestContract(t *testing.T) {
 					writes += int(crm.Counts().Creates)
 				}
 				return writes
+			}), sdktest.WithRecords(func() (records []string) {
+				for _, crm := range crms {
+					for _, activity := range crm.Activities() {
+						records = append(records, fmt.Sprintf("%+v", activity))
+					}
+				}
+				return records
 			}))
 			for _, crm := range crms {
 				if n := crm.Counts(); n.DoubledKeys != 0 {

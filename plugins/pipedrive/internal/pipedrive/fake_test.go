@@ -67,6 +67,13 @@ func TestContract(t *testing.T) {
 			writes += int(fake.Counts().Attempted)
 		}
 		return writes
+	}), sdktest.WithRecords(func() (records []string) {
+		for _, fake := range fakes {
+			for _, activity := range fake.Activities() {
+				records = append(records, fmt.Sprintf("%+v", activity))
+			}
+		}
+		return records
 	}))
 	for _, fake := range fakes {
 		if n := fake.Counts(); n.Doubled != 0 {

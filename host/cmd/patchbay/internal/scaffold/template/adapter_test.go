@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // with an adapter that is configured for it as a host would.
 func startCRM(t *testing.T) (*fakecrm.CRM, *Adapter) {
 	t.Helper()
-	crm := fakecrm.New("sdktest-token")
+	crm := fakecrm.New(sdktest.Token)
 	server := httptest.NewServer(crm)
 	t.Cleanup(server.Close)
 	t.Setenv("ACME_BASE_URL", server.URL)
@@ -31,16 +32,19 @@ func startCRM(t *testing.T) (*fakecrm.CRM, *Adapter) {
 // TestContract holds the adapter against what every host expects of every adapter.
 func TestContract(t *testing.T) {
 	var crms []*fakecrm.CRM
+	notes := func() (stored []string) { // of the CRMs of all cases
+		for _, crm := range crms {
+			for _, note := range crm.Notes() {
+				stored = append(stored, fmt.Sprintf("%+v", note))
+			}
+		}
+		return stored
+	}
 	sdktest.Run(t, func(t *testing.T) sdk.Adapter {
 		crm, a := startCRM(t)
 		crms = append(crms, crm)
 		return a
-	}, sdktest.WithWrites(func() (writes int) {
-		for _, crm := range crms {
-			writes += len(crm.Notes())
-		}
-		return writes
-	}))
+	}, sdktest.WithWrites(func() int { return len(notes()) }), sdktest.WithRecords(notes))
 }
 
 func TestNote(t *testing.T) {

@@ -56,11 +56,18 @@ func TestContract(t *testing.T) {
 		c, a := startCRM(t)
 		crms = append(crms, c)
 		return a
-	}, sdktest.WithRequest(newRequest), sdktest.WithWrites(func() (writes int) {
+	}, sdktest.WithRequest(newRequest), sdktest.WithSearchLag(0), sdktest.WithWrites(func() (writes int) {
 		for _, c := range crms {
 			writes += c.Writes()
 		}
 		return writes
+	}), sdktest.WithRecords(func() (records []string) {
+		for _, c := range crms {
+			for _, card := range c.Cards() {
+				records = append(records, fmt.Sprintf("%+v", card))
+			}
+		}
+		return records
 	}))
 }
 
