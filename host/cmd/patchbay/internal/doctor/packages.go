@@ -73,8 +73,9 @@ func (f *findings) pkg(cat *catalog.Catalog, name, version string) {
 // unused names what the configuration says about adapters for nothing.
 func (f *findings) unused(u app.Unused) {
 	switch {
+	case u.Variable == "" && u.Refused: // its packages were told of, with a remedy each
 	case u.Variable == "":
-		f.add("configuration", Warn, "install the adapter, mend its package, or remove adapters."+u.Adapter,
+		f.add("configuration", Warn, "install the adapter, or remove adapters."+u.Adapter,
 			"adapters.%s: no version of it can be used", u.Adapter)
 	case u.Refused:
 		f.add("configuration", Info, "", "adapters.%s.env.%s: no version that can be used takes it; one that is refused may",

@@ -76,7 +76,7 @@ func TestPackages(t *testing.T) {
 		"another than was seen": {
 			setUp: func(t *testing.T, p *place) { p.installed(t); p.pinned(t, strings.Repeat("0", 64)) }, env: env,
 			want: "warn adapter acme 1.0.0: digest_mismatch: the package is not the one that was installed under this version; remedy: ",
-			not:  "ok adapter",
+			not:  "adapters.acme",
 		},
 		"private base URL": {
 			setUp: func(t *testing.T, p *place) { p.installed(t) }, env: `ACME_BASE_URL: "http://127.0.0.1:9090"`,
