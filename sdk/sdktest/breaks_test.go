@@ -175,6 +175,7 @@ func breaksOfSecrecy() map[string]broken {
 		"secret in a fault": {failing: "zones", says: "failed with the request's Authorization header", mode: inProcess, adapter: &spoilt{add: adding(func(r *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 			return nil, fault.Rejected("token " + Token)
 		})}},
+		"secret in the error of a call that ended": {failing: "cancelled", says: "failed with the request's Authorization header", mode: inProcess, adapter: &spoilt{add: always(nil, errors.New(AuthHeader))}},
 		"secret in a log": {failing: "secret", says: "header was logged", adapter: &spoilt{add: adding(func(r *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
 			slog.Info("m", "h", r.AuthHeader.Reveal())
 			return nil, fault.Unauthorized("no")

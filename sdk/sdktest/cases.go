@@ -61,13 +61,17 @@ func sendWindowOver(r reporter, e *env) {
 func cancelled(r reporter, e *env) {
 	ctx, cancel := context.WithCancel(r.Context())
 	cancel()
-	done := make(chan struct{})
+	req := e.with(e.message(701, "Never mind"))
+	done := make(chan error, 1)
 	go func() {
-		defer close(done)
-		_, _ = e.target.AddMessageLog(ctx, e.with(e.message(701, "Never mind"))) // any outcome will do
+		_, err := e.target.AddMessageLog(ctx, req)
+		done <- err
 	}()
 	select {
-	case <-done:
+	case err := <-done: // any outcome will do
+		if err != nil {
+			inspect(r, "AddMessageLog failed", req, err.Error())
+		}
 	case <-time.After(e.patience):
 		r.Fatalf("AddMessageLog did not return although its context had ended")
 	}

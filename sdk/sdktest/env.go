@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/sdk"
@@ -22,9 +21,6 @@ type env struct {
 	log     *logbook
 	base    int64  // below it lie no message ids of the case
 	word    string // begins a word of every text of the case, and stands nowhere else
-
-	mu      sync.Mutex
-	headers map[string]bool // the Authorization headers of the case so far
 }
 
 // newEnv returns what the case with that name works with. Its ids and words are
@@ -33,7 +29,7 @@ type env struct {
 func newEnv(name string, s *suite, a sdk.Adapter, reach target, log *logbook) *env {
 	sum := sha256.Sum256([]byte(name))
 	e := &env{suite: s, adapter: a, target: reach, log: log}
-	e.headers = map[string]bool{s.request().AuthHeader.Reveal(): true}
+	log.watch(s.request().AuthHeader)
 	e.base = int64(binary.BigEndian.Uint32(sum[:4])) * 10_000
 	e.word = fmt.Sprintf("sdktest%x", sum[4:8])
 	return e
@@ -87,9 +83,7 @@ func (e *env) call(r reporter, do adder, req *sdk.AddMessageLogRequest) (*sdk.Ad
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), e.patience)
 	defer cancel()
-	e.mu.Lock()
-	e.headers[req.AuthHeader.Reveal()] = true
-	e.mu.Unlock()
+	e.log.watch(req.AuthHeader)
 	resp, err := do(ctx, req)
 	if err == nil && resp != nil {
 		e.logged.Add(1)

@@ -78,13 +78,7 @@ func secretForms(header string) []string {
 // inspectLog looks for what must not be logged in all that the case has logged.
 func (e *env) inspectLog(r reporter) {
 	r.Helper()
-	e.mu.Lock()
-	var secrets []string
-	for _, header := range sortedKeys(e.headers) {
-		secrets = append(secrets, secretForms(header)...)
-	}
-	e.mu.Unlock()
-	lines, whole := e.log.lines()
+	lines, secrets, whole := e.log.all()
 	if !whole {
 		r.Errorf("more than %d bytes were logged, too much to be looked through", maxLog)
 	}
@@ -114,10 +108,21 @@ func captureLog(t *testing.T) *logbook {
 
 // logbook keeps the records of a log.
 type logbook struct {
-	mu   sync.Mutex
-	kept []logLine
-	size int
-	full bool
+	mu      sync.Mutex
+	kept    []logLine
+	size    int
+	full    bool
+	headers map[string]bool // the Authorization headers that must not stand in it
+}
+
+// watch adds an Authorization header that must not stand in the log.
+func (b *logbook) watch(header sdk.Secret) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.headers == nil {
+		b.headers = map[string]bool{}
+	}
+	b.headers[header.Reveal()] = true
 }
 
 // logLine is one record of a log, as JSON.
@@ -143,19 +148,23 @@ func (b *logbook) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// lines returns the records so far, and whether these are all.
-func (b *logbook) lines() (lines []logLine, whole bool) {
+// all returns the records so far, what must not stand in them, and whether these are
+// all records.
+func (b *logbook) all() (lines []logLine, secrets []string, whole bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.kept), !b.full
+	for _, header := range sortedKeys(b.headers) {
+		secrets = append(secrets, secretForms(header)...)
+	}
+	return slices.Clone(b.kept), secrets, !b.full
 }
 
 // show prints the end of the log when the test has failed.
 func (b *logbook) show(t *testing.T) {
-	if lines, _ := b.lines(); t.Failed() && len(lines) > 0 {
+	if lines, secrets, _ := b.all(); t.Failed() && len(lines) > 0 {
 		t.Log("the last records of this case's log:")
 		for _, l := range lines[max(0, len(lines)-maxShown):] {
-			t.Logf("%.1000s", l.text)
+			t.Logf("%.1000s", without(l.text, secrets))
 		}
 	}
 }
