@@ -57,6 +57,7 @@ func TestErrorSaysEverythingOnce(t *testing.T) {
 	for want, err := range map[string]error{
 		"crm_rejected: PUT /folder: the CRM answered 404":                                                  refused,
 		"outcome_unknown: an earlier request stands; then PUT /folder: the CRM answered 404: crm_rejected": later,
+
 		"op: adapter_fault: m: EOF":               &fault.Error{Op: "op", Code: fault.AdapterFault, Msg: "m", Err: io.EOF},
 		"crm_rejected: read: EOF":                 fault.Rejectedf("read: %w", io.EOF),
 		"crm_rejected: a: rate_limited: b":        &fault.Error{Code: fault.CRMRejected, Msg: "a", Err: fault.RetryAfter(0, "b")},
