@@ -44,7 +44,9 @@
 //	a write in a call without a send window         -                    adapter_fault
 //
 // crm_rejected, crm_unauthorized and adapter_fault are permanent here,
-// rate_limited and crm_unavailable retryable, outcome_unknown unknown.
+// rate_limited and crm_unavailable retryable, outcome_unknown unknown. The
+// source of a refusal to call a host or address is the adapter: the CRM was not
+// asked, and the words name what allows it.
 //
 // One rule stands above the table: when an earlier write of the same call
 // succeeded, or may have, no later failure of that call is definite. A record
