@@ -120,7 +120,8 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 	if private, ok := doctor.PrivateBaseURL(ctx, pkg.Manifest, own); ok {
 		r.Findings = append(r.Findings, private)
 	}
-	return r, t.start(ctx, launchable{pkg, app.LaunchSpec(pkg, own)}, &r)
+	err = t.start(ctx, launchable{pkg, app.LaunchSpec(pkg, own)}, &r)
+	return r, err
 }
 
 // launchable is a package with the way to start it.
@@ -149,6 +150,9 @@ func (t Trial) start(ctx context.Context, l launchable, r *Result) (err error) {
 	}()
 	began := time.Now()
 	instance, err := launcher.Launch(ctx, l.spec)
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("start the adapter: %w", ctx.Err()) // cut off: it says nothing of the adapter
+	}
 	var failed *supervisor.StartError
 	if errors.As(err, &failed) {
 		r.exit("start", failed.Cause, failed.Detail, failed.Exit)
