@@ -49,12 +49,12 @@ func (i *installer) Install(ctx context.Context, adapter, version string) error 
 	case i.turn <- struct{}{}:
 		defer func() { <-i.turn }()
 	case <-ctx.Done():
-		return abandoned(ctx.Err())
+		return abandoned()
 	}
 	found, err := i.catalog.Examine(ctx, adapter, version)
 	if err != nil {
-		if _, refused := fault.As(err); !refused {
-			err = abandoned(err) // nothing else ends it
+		if ctx.Err() != nil {
+			return abandoned()
 		}
 		return err
 	}
@@ -73,11 +73,10 @@ func (i *installer) Install(ctx context.Context, adapter, version string) error 
 	return nil
 }
 
-func abandoned(cause error) error {
-	return &fault.Error{
-		Code: fault.Overloaded, Class: fault.Retryable, Source: fault.Host,
-		Msg: "the install took too long; nothing was changed", Err: cause,
-	}
+// abandoned is the fault of an install whose caller has gone before anything was
+// changed.
+func abandoned() error {
+	return fault.New(fault.Overloaded, "the caller gave up before anything was changed")
 }
 
 // commit installs what was found. It goes on when the caller has gone.
@@ -133,7 +132,7 @@ func (p *processes) try(ctx context.Context, pkg *catalog.Package) error {
 	l, err := p.fleet.Acquire(ctx, key, "")
 	if err != nil {
 		if ctx.Err() != nil {
-			return abandoned(ctx.Err())
+			return abandoned()
 		}
 		return p.unfit(key, err)
 	}
@@ -143,7 +142,7 @@ func (p *processes) try(ctx context.Context, pkg *catalog.Package) error {
 	l.Release(err == nil)
 	switch {
 	case ctx.Err() != nil:
-		return abandoned(ctx.Err())
+		return abandoned()
 	case err != nil:
 		return unfit(key, supervisor.Hang, "it does not answer when asked for its health", err)
 	case !health.Serving:
