@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
+	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
 // packEcho packs another build of the test binary into the adapters folder. build is
@@ -262,4 +264,17 @@ func TestInstallForgetsAVersion(t *testing.T) {
 		t.Errorf("the call in flight: %d %v", a.code, a.out)
 	}
 	r.until("the process is gone", func() bool { return len(r.states()) == 0 })
+}
+
+// TestInstallsTakeTurns has an install under way, so that another one must wait: it
+// could otherwise put an older look at the folders over a newer one.
+func TestInstallsTakeTurns(t *testing.T) {
+	t.Parallel()
+	i := newInstaller(&parts{}) // whoever gets past its turn finds nothing to work with
+	i.turn <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := i.Install(ctx, "echo", ""); fault.CodeOf(err) != fault.Overloaded || fault.ClassOf(err) != fault.Retryable {
+		t.Errorf("got %v", err)
+	}
 }
