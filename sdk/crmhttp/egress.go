@@ -122,7 +122,7 @@ func (p *policy) allowsName(host string) bool {
 // allowsIP reports whether a connection that was asked for by host may go to ip.
 func (p *policy) allowsIP(host string, ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
-	if isPublic(ip) || p.privateHosts[canonicalHost(host)] {
+	if IsPublic(ip) || p.privateHosts[canonicalHost(host)] {
 		return true
 	}
 	for _, prefix := range p.privateNets {
@@ -202,12 +202,15 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// isPublic reports whether ip is an address on the public internet. ip is not a
-// mapped one.
-func isPublic(ip netip.Addr) bool {
+// IsPublic reports whether ip is an address on the public internet; an IPv4 address
+// in the form of an IPv6 one counts as what it stands for, and the zone is ignored.
+// A Client connects to other addresses only where Config.AllowPrivate lists them. It
+// may be called concurrently.
+func IsPublic(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
 	if nat64.Contains(ip) {
 		b := ip.As16()
-		return isPublic(netip.AddrFrom4([4]byte(b[12:])))
+		return IsPublic(netip.AddrFrom4([4]byte(b[12:])))
 	}
 	if !ip.IsValid() || ip.Is6() && !globalIPv6.Contains(ip) {
 		return false

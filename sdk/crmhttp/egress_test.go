@@ -121,16 +121,22 @@ func TestPublicAddresses(t *testing.T) {
 		"240.0.0.1": false, "255.255.255.255": false,
 		"::": false, "::1": false, "fc00::1": false, "fd12::1": false, "fe80::1": false, "fec0::1": false, "ff02::1": false,
 		"2001:db8::1": false, "2001::1": false, "2002:7f00:1::": false, "3fff::1": false, "100::1": false,
-		"::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::127.0.0.1": false,
+		"::ffff:8.8.8.8": true, "2606:4700::1111%eth0": true, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "::127.0.0.1": false,
 		"64:ff9b::7f00:1": false, "64:ff9b::a00:1": false, "64:ff9b:1::1": false, "fe80::1%eth0": false,
 	}
 	p, err := newPolicy(Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	if IsPublic(netip.Addr{}) {
+		t.Error("no address counts as public")
+	}
 	for text, public := range cases {
 		if got := p.allowsIP("api.crm.example", netip.MustParseAddr(text)); got != public {
 			t.Errorf("%s: allowed is %v, want %v", text, got, public)
+		}
+		if got := IsPublic(netip.MustParseAddr(text)); got != public {
+			t.Errorf("%s: public is %v, want %v", text, got, public)
 		}
 	}
 }

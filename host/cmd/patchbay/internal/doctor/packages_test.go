@@ -127,7 +127,13 @@ func TestPrivateBaseURL(t *testing.T) {
 	}{
 		"none":                {"", nil, ""},
 		"no URL":              {"::", nil, ""},
-		"public":              {"https://192.0.2.1", nil, ""},
+		"public":              {"https://8.8.8.8", nil, ""}, // no name is looked up, nobody is called
+		"public IPv6":         {"https://[2606:4700::1111]", nil, ""},
+		"public behind NAT64": {"https://[64:ff9b::808:808]", nil, ""},
+		"documentation":       {"https://192.0.2.1", nil, "192.0.2.1"},
+		"benchmarks":          {"https://198.18.0.1", nil, "198.18.0.1"},
+		"reserved":            {"https://240.0.0.1", nil, "240.0.0.1"},
+		"private by NAT64":    {"https://[64:ff9b::a00:1]", nil, "64:ff9b::a00:1"},
 		"nobody":              {"https://crm.invalid", nil, ""},
 		"loopback":            {"http://127.0.0.1:9090", []string{"10.0.0.0/8"}, "127.0.0.1"},
 		"IPv6":                {"http://[::1]:9090", []string{"127.0.0.1"}, "::1"},

@@ -13,6 +13,7 @@ import (
 	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/app"
 	"github.com/patchbay-crm/patchbay/host/config"
 	"github.com/patchbay-crm/patchbay/host/manifest"
+	"github.com/patchbay-crm/patchbay/sdk/crmhttp"
 )
 
 // lookupTimeout is how long the name of a CRM may take to be looked up.
@@ -64,13 +65,9 @@ func addresses(ctx context.Context, host string) []netip.Addr {
 	return found
 }
 
-// shared is the range of addresses behind a provider's own translation.
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-// allowed reports whether an adapter may connect to the address of a host. It knows
-// the ranges that private networks have; sdk/crmhttp knows some more.
+// allowed reports whether an adapter may connect to the address of a host.
 func allowed(allowPrivate []string, host string, address netip.Addr) bool {
-	if !address.IsLoopback() && !address.IsPrivate() && !address.IsLinkLocalUnicast() && !address.IsUnspecified() && !shared.Contains(address) {
+	if crmhttp.IsPublic(address) {
 		return true
 	}
 	return slices.ContainsFunc(allowPrivate, func(item string) bool {
