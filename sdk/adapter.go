@@ -183,15 +183,21 @@ func (v Verdict) String() string {
 
 // FindMessageLogRequest asks for the records made by an earlier AddMessageLog.
 type FindMessageLogRequest struct {
-	// Original is the whole original request. Its AuthHeader may be newer than
-	// the one of the first attempt; its NotAfter is zero, for a search writes
-	// nothing.
+	// Original is the whole original request. Its AuthHeader may be another one
+	// than the attempts carried (see Lent); its NotAfter is zero, for a search
+	// writes nothing.
 	Original *AddMessageLogRequest
 	// IdempotencyKey is the key that every attempt carried.
 	IdempotencyKey string
 	// SentAfter and SentBefore bound the time in which a record may have been
 	// created, by the host's clock.
 	SentAfter, SentBefore time.Time
+	// Lent is whether Original's AuthHeader may not be the one that the attempts
+	// carried: a caller has lent his own to this search, or to an attempt. It may
+	// be a newer token of the same user, or that of somebody else, from whom the
+	// CRM may hide the record. Where a CRM hides records and the request does not
+	// say whose this one is, an empty list is then "cannot tell".
+	Lent bool
 }
 
 // FindMessageLogResponse is the outcome of a search. Make one with Found,

@@ -105,6 +105,44 @@ func TestFreshCredentialsAreUsedAlthoughASearchIsUnderWay(t *testing.T) {
 	})
 }
 
+// TestAdapterIsToldOfLentCredentials: "not found" from other eyes than those of the
+// attempt may be blindness, and only the adapter can know.
+func TestAdapterIsToldOfLentCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		lost := func(_ context.Context, p *process, _ *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
+			p.die()
+			return nil, errBroken
+		}
+		expect := func(when string, auth string, lent bool) {
+			t.Helper()
+			asked := w.asked()
+			last := asked[len(asked)-1]
+			if got := last.Original.AuthHeader.Reveal(); got != auth || last.Lent != lent {
+				t.Errorf("%s: searched with %q, lent: %t", when, got, last.Lent)
+			}
+		}
+		w.behave(lost)
+		_, err := w.sendAs("Bearer first", time.Minute, "A")
+		w.wantCode(fault.Outcome, err)
+		expect("the attempt's own search", "Bearer first", false)
+		_, err = w.sendAs("Bearer first", 0, "A")
+		w.wantCode(fault.OutcomeUnsettled, err)
+		expect("the same credentials again", "Bearer first", false)
+		_, err = w.sendAs("Bearer second", 0, "A")
+		w.wantCode(fault.OutcomeUnsettled, err)
+		expect("others", "Bearer second", true)
+		time.Sleep(settles)
+		e := w.wantState(ledger.Failed)
+		expect("the host's own", "Bearer first", false)
+		_, err = w.relay.Retry(t.Context(), RetryCall{Tenant: "t1", ID: e.ID, AuthHeader: sdk.NewSecret("Bearer third"), Wait: time.Minute})
+		w.wantCode(fault.Outcome, err)
+		time.Sleep(settles)
+		w.wantState(ledger.Failed)
+		expect("the host's own, of a retry with other credentials", "Bearer first", true)
+	})
+}
+
 // TestAdapterWithItsShareOfWorkersIsLeftOut: its backlog must not hide what is due
 // for others.
 func TestAdapterWithItsShareOfWorkersIsLeftOut(t *testing.T) {

@@ -100,7 +100,7 @@ func TestRule10RequestIsStoredAsLongAsItIsNeeded(t *testing.T) {
 		}
 		for _, got := range w.asked() {
 			if o := got.Original; o.AuthHeader.Reveal() != "Bearer good" || len(o.Messages) != 1 || o.User.Hostname != "x.acme.example" ||
-				o.ContactInfo.ID.String() != "7" || got.IdempotencyKey != w.sent()[1].IdempotencyKey || !o.NotAfter.IsZero() {
+				o.ContactInfo.ID.String() != "7" || got.IdempotencyKey != w.sent()[1].IdempotencyKey || !o.NotAfter.IsZero() || got.Lent {
 				t.Errorf("searched for %+v", got)
 			}
 		}

@@ -111,6 +111,7 @@ func (r *Relay) ask(ctx context.Context, e ledger.Entry, q inquiry) (ledger.Even
 	if err != nil {
 		return nil, err
 	}
+	lent := !ownCredentials(e, req, q)
 	if !q.auth.IsZero() {
 		req.AuthHeader = q.auth
 	}
@@ -129,7 +130,7 @@ func (r *Relay) ask(ctx context.Context, e ledger.Entry, q inquiry) (ledger.Even
 	dead, began := r.dead(e.ID), time.Now()
 	found, err := proc.FindMessageLog(ctx, &sdk.FindMessageLogRequest{
 		Original: req, IdempotencyKey: req.IdempotencyKey,
-		SentAfter: r.hostTime(e.FirstSentAt), SentBefore: r.hostTime(e.SettlesAt),
+		SentAfter: r.hostTime(e.FirstSentAt), SentBefore: r.hostTime(e.SettlesAt), Lent: lent,
 	})
 	proc.Release(!errors.Is(err, rpc.ErrBrokenOff))
 	if err != nil {
@@ -141,6 +142,13 @@ func (r *Relay) ask(ctx context.Context, e ledger.Entry, q inquiry) (ledger.Even
 		ev = f
 	}
 	return ev, nil
+}
+
+// ownCredentials reports whether the search is surely made with the credentials
+// that made the record: those that are stored, unless the entry was sent again. A
+// retry may bring its own, which are stored nowhere.
+func ownCredentials(e ledger.Entry, stored *sdk.AddMessageLogRequest, q inquiry) bool {
+	return e.Attempts <= 1 && (q.auth.IsZero() || q.auth.Reveal() == stored.AuthHeader.Reveal())
 }
 
 // logPage returns the page on which a person sees the entry's record; empty when

@@ -94,7 +94,7 @@ func findRequestToProto(r *sdk.FindMessageLogRequest) (*adapterv1.FindMessageLog
 	}
 	return &adapterv1.FindMessageLogRequest{
 		Original: original, IdempotencyKey: r.IdempotencyKey,
-		SentAfter: timeToProto(r.SentAfter), SentBefore: timeToProto(r.SentBefore),
+		SentAfter: timeToProto(r.SentAfter), SentBefore: timeToProto(r.SentBefore), Lent: r.Lent,
 	}, nil
 }
 
@@ -105,7 +105,7 @@ func findRequestFromProto(p *adapterv1.FindMessageLogRequest) (*sdk.FindMessageL
 	}
 	return &sdk.FindMessageLogRequest{
 		Original: original, IdempotencyKey: p.GetIdempotencyKey(),
-		SentAfter: timeFromProto(p.GetSentAfter()), SentBefore: timeFromProto(p.GetSentBefore()),
+		SentAfter: timeFromProto(p.GetSentAfter()), SentBefore: timeFromProto(p.GetSentBefore()), Lent: p.GetLent(),
 	}, nil
 }
 

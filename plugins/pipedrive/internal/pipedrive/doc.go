@@ -17,9 +17,12 @@
 // activities of the person that changed since the first attempt. It answers "not
 // found" for an activity that it cannot see: one whose last line a user has taken
 // out, and one that a user has given to another person or deleted. Each needs
-// somebody to change the record in the minutes in which its outcome is unknown. So
-// it does for one that is hidden from the credentials of the search, when these
-// are not those of the first attempt and the request does not name the owner.
+// somebody to change the record in the minutes in which its outcome is unknown.
+//
+// Pipedrive may hide an activity from all but its owner and the admins. So an empty
+// list is believed of an admin, of the owner that the request names, and, when it
+// names none, of the credentials that made the activity. With credentials that are
+// lent, or after a retry, nobody knows whose it is: the search cannot tell.
 //
 // # The manifest's reconcile values
 //

@@ -193,3 +193,53 @@ func TestSearchWithAnothersEyes(t *testing.T) {
 		t.Errorf("after: %+v", found)
 	}
 }
+
+// TestSearchForAnOwnerThatIsNotNamed: the record is the first user's, whose
+// credentials made it. A colleague who sees his own work alone does not see it; so
+// he cannot say that it is not there, nor can an empty list of lent credentials.
+func TestSearchForAnOwnerThatIsNotNamed(t *testing.T) {
+	t.Parallel()
+	const no, tell = sdk.VerdictNotFound, sdk.VerdictCannotTell
+	for name, test := range map[string]struct {
+		token  string
+		lent   bool
+		before sdk.Verdict
+		after  sdk.Verdict
+	}{
+		"who made it":                 {"sdktest-token", false, no, sdk.VerdictFound},
+		"perhaps who made it":         {"sdktest-token", true, tell, sdk.VerdictFound},
+		"a colleague":                 {"edsgers", true, tell, tell},
+		"an admin":                    {"admins", true, no, sdk.VerdictFound},
+		"an admin with his own":       {"admins", false, no, sdk.VerdictFound},
+		"a colleague who sees others": {"barbaras", true, tell, sdk.VerdictFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, address := startFake(t, pipedrivetest.Config{
+				Users: []pipedrivetest.User{{ID: 1001}, {ID: 1002, OwnOnly: true}, {ID: 1003, Admin: true}, {ID: 1004}},
+				Tokens: []pipedrivetest.Token{
+					{Text: "sdktest-token", UserID: 1001}, {Text: "edsgers", UserID: 1002},
+					{Text: "admins", UserID: 1003}, {Text: "barbaras", UserID: 1004},
+				},
+			})
+			a, req := newAdapter(t, address), graces()
+			asUser(`{"hostname":"acme.pipedrive.com"}`)(req)
+			search := func() sdk.Verdict {
+				r := sdktest.FindRequest(req)
+				r.Original.AuthHeader, r.Lent = sdk.NewSecret("Bearer "+test.token), test.lent
+				found, err := a.FindMessageLog(t.Context(), r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return found.Verdict
+			}
+			if got := search(); got != test.before {
+				t.Errorf("before: %s, want %s", got, test.before)
+			}
+			mustLog(t, a, req)
+			if got := search(); got != test.after {
+				t.Errorf("after: %s, want %s", got, test.after)
+			}
+		})
+	}
+}

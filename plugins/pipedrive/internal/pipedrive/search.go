@@ -105,7 +105,9 @@ func (s *search) run(ctx context.Context) error {
 
 // absent returns why an empty list does not show that there is no activity: the
 // activity is of somebody whose work the credentials may not see, or the person is
-// gone. The activities of a person who was merged into another are the other's;
+// gone. An activity whose owner the request does not name is of the user whose
+// credentials made it; those that a caller lends may be somebody else's.
+// The activities of a person who was merged into another are the other's;
 // so the person is asked for last, lest a merge comes between.
 func (s *search) absent(ctx context.Context) error {
 	owner := ownerOf(s.req.Original.User.ID)
@@ -113,8 +115,9 @@ func (s *search) absent(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if owner != 0 && owner != me.ID && !me.seesAll() {
-		return errors.New("the credentials are not the owner's, from whom alone nothing of this is hidden")
+	mine := owner == me.ID || owner == 0 && !s.req.Lent
+	if !mine && !me.seesAll() {
+		return errors.New("the credentials may not be the owner's, from whom alone nothing of this is hidden")
 	}
 	_, err = s.adapter.person(ctx, s.req, s.person)
 	return err

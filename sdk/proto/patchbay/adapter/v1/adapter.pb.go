@@ -642,8 +642,11 @@ type FindMessageLogRequest struct {
 	Original       *AddMessageLogRequest  `protobuf:"bytes,1,opt,name=original,proto3" json:"original,omitempty"`
 	IdempotencyKey string                 `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	// Records may have been created between these two moments.
-	SentAfter     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=sent_after,json=sentAfter,proto3" json:"sent_after,omitempty"`
-	SentBefore    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=sent_before,json=sentBefore,proto3" json:"sent_before,omitempty"`
+	SentAfter  *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=sent_after,json=sentAfter,proto3" json:"sent_after,omitempty"`
+	SentBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=sent_before,json=sentBefore,proto3" json:"sent_before,omitempty"`
+	// Whether the original's Authorization header may not be the one that the
+	// attempts carried: a caller has lent his own to this search, or to an attempt.
+	Lent          bool `protobuf:"varint,5,opt,name=lent,proto3" json:"lent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -704,6 +707,13 @@ func (x *FindMessageLogRequest) GetSentBefore() *timestamppb.Timestamp {
 		return x.SentBefore
 	}
 	return nil
+}
+
+func (x *FindMessageLogRequest) GetLent() bool {
+	if x != nil {
+		return x.Lent
+	}
+	return false
 }
 
 type FindMessageLogResponse struct {
@@ -1098,14 +1108,15 @@ const file_patchbay_adapter_v1_adapter_proto_rawDesc = "" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12!\n" +
 	"\fmessage_type\x18\x02 \x01(\tR\vmessageType\x12\x1d\n" +
 	"\n" +
-	"ttl_millis\x18\x03 \x01(\x03R\tttlMillis\"\xff\x01\n" +
+	"ttl_millis\x18\x03 \x01(\x03R\tttlMillis\"\x93\x02\n" +
 	"\x15FindMessageLogRequest\x12E\n" +
 	"\boriginal\x18\x01 \x01(\v2).patchbay.adapter.v1.AddMessageLogRequestR\boriginal\x12'\n" +
 	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x129\n" +
 	"\n" +
 	"sent_after\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tsentAfter\x12;\n" +
 	"\vsent_before\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"sentBefore\"\xd9\x01\n" +
+	"sentBefore\x12\x12\n" +
+	"\x04lent\x18\x05 \x01(\bR\x04lent\"\xd9\x01\n" +
 	"\x16FindMessageLogResponse\x122\n" +
 	"\x05found\x18\x01 \x01(\v2\x1a.patchbay.adapter.v1.FoundH\x00R\x05found\x12<\n" +
 	"\tnot_found\x18\x02 \x01(\v2\x1d.patchbay.adapter.v1.NotFoundH\x00R\bnotFound\x12B\n" +
