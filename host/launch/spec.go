@@ -112,7 +112,7 @@ func (s Spec) environment(runID string) []string {
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		env = append(env, name+"="+s.Env[name])
 	}
-	for _, v := range s.collector() {
+	for _, v := range s.gcVariables() {
 		if _, own := s.Env[v.name]; !own {
 			env = append(env, v.name+"="+v.value)
 		}
@@ -128,10 +128,10 @@ func (s Spec) environment(runID string) []string {
 // variable is an environment variable.
 type variable struct{ name, value string }
 
-// collector are the variables that make an adapter in Go collect garbage a quarter
+// gcVariables are the variables that make an adapter in Go collect garbage a quarter
 // as often while its heap is small, and as often as it must near its memory limit.
 // Adapters in other languages do not know them.
-func (s Spec) collector() []variable {
+func (s Spec) gcVariables() []variable {
 	if s.MemoryMiB <= 0 {
 		return nil
 	}

@@ -60,7 +60,7 @@ func serve(ctx context.Context, c *config.Config, warnings []string) error {
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	defer signal.Stop(pipe)
-	app.TuneCollector()
+	app.TuneGC()
 	host, err := app.New(c, app.Options{Log: app.NewLogger(os.Stderr, c), Version: version(), Warnings: warnings})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 const (
 	keyAdapter = "adapter"
 	keyVersion = "version"
+	keyDigest  = "digest"
 	keyError   = "error"
 )
 

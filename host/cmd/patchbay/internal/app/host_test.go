@@ -33,12 +33,13 @@ const (
 	adapterRole = "serve-as-adapter"
 	exitAtStart = "exit-at-start"
 	notServing  = "not-serving"
+	exitWhile   = "exit-while-there-is=" // and a file
 )
 
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Args, adapterRole) {
 		switch {
-		case slices.Contains(os.Args, exitAtStart):
+		case slices.Contains(os.Args, exitAtStart), slices.ContainsFunc(os.Args, switchedOff):
 			os.Exit(3)
 		case slices.Contains(os.Args, notServing):
 			serve.Adapter(&sickEcho{})
@@ -48,6 +49,13 @@ func TestMain(m *testing.M) {
 		return
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// switchedOff reports whether the argument names a file that is there.
+func switchedOff(arg string) bool {
+	file, named := strings.CutPrefix(arg, exitWhile)
+	_, err := os.Stat(file)
+	return named && err == nil
 }
 
 // echo is an adapter that answers with log IDs of its own and holds calls back on
@@ -73,6 +81,8 @@ func (e *echo) AddMessageLog(ctx context.Context, req *sdk.AddMessageLogRequest)
 		}
 	case "environment":
 		return sdk.Logged(strings.Join(os.Environ(), "|")), nil
+	case "die":
+		os.Exit(3)
 	case "rejected":
 		return nil, fault.Rejected("no such contact")
 	}

@@ -58,7 +58,7 @@ func (i *installer) Install(ctx context.Context, adapter, version string) error 
 		}
 		return err
 	}
-	tried, err := i.processes.tryAll(ctx, found.Packages())
+	tried, err := i.processes.startNewBuilds(ctx, found.Packages())
 	if err == nil {
 		err = commit(ctx, found)
 	}
@@ -66,9 +66,8 @@ func (i *installer) Install(ctx context.Context, adapter, version string) error 
 		i.processes.giveUp(tried)
 		return err
 	}
-	replaced := i.processes.settle(adapter)
+	i.processes.markReplaced(adapter)
 	i.directory.Refresh()
-	i.processes.keep(replaced) // until now routes to them were given out
 	i.processes.sync(time.Now())
 	return nil
 }
@@ -100,31 +99,29 @@ func commit(ctx context.Context, found *catalog.Installation) error {
 	}
 }
 
-// tryAll starts processes of those packages that are to take the place of one which
+// startNewBuilds starts processes of those packages that are to take the place of one which
 // serves calls, and returns the packages whose processes it began to start. The
 // error is a fault: conflict when one does not take calls.
-func (p *processes) tryAll(ctx context.Context, packages []*catalog.Package) (tried []*catalog.Package, err error) {
-	serving := map[supervisor.Key]bool{} // by adapter and version
+func (p *processes) startNewBuilds(ctx context.Context, packages []*catalog.Package) (tried []*catalog.Package, err error) {
+	serving := map[supervisor.Key]bool{}
 	for _, s := range p.fleet.Status() {
-		if s.State == supervisor.Ready && s.Serving && !p.isReplaced(s.Key) {
-			serving[supervisor.Key{Adapter: s.Key.Adapter, Version: s.Key.Version}] = true
-		}
+		serving[s.Key] = s.State == supervisor.Ready && s.Serving
 	}
 	for _, pkg := range packages {
 		now, err := p.catalog.Lookup(pkg.Name, pkg.Version)
-		if err != nil || now.Digest == pkg.Digest || !serving[supervisor.Key{Adapter: pkg.Name, Version: pkg.Version}] {
+		if err != nil || now.Digest == pkg.Digest || !serving[keyOf(now)] {
 			continue
 		}
 		tried = append(tried, pkg)
-		if err := p.try(ctx, pkg); err != nil {
+		if err := p.startNewBuild(ctx, pkg); err != nil {
 			return tried, err
 		}
 	}
 	return tried, nil
 }
 
-// try starts the package's process and waits until it takes calls.
-func (p *processes) try(ctx context.Context, pkg *catalog.Package) error {
+// startNewBuild starts the package's process and waits until it takes calls.
+func (p *processes) startNewBuild(ctx context.Context, pkg *catalog.Package) error {
 	if err := p.begin(pkg); err != nil {
 		return err
 	}
@@ -134,7 +131,7 @@ func (p *processes) try(ctx context.Context, pkg *catalog.Package) error {
 		if ctx.Err() != nil {
 			return abandoned()
 		}
-		return p.unfit(key, err)
+		return p.whyUnfit(key, err)
 	}
 	check, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -151,9 +148,9 @@ func (p *processes) try(ctx context.Context, pkg *catalog.Package) error {
 	return nil
 }
 
-// unfit returns the fault of a package whose process takes no calls: err says so,
+// whyUnfit returns the fault of a package whose process takes no calls: err says so,
 // and the fleet knows why.
-func (p *processes) unfit(key supervisor.Key, err error) error {
+func (p *processes) whyUnfit(key supervisor.Key, err error) error {
 	if fault.CodeOf(err) != fault.AdapterUnavailable {
 		return err // of the host
 	}
@@ -190,9 +187,9 @@ func (p *processes) giveUp(tried []*catalog.Package) {
 	}
 }
 
-// settle notes of which processes of the adapter the packages are installed no more,
-// and returns those of which they were until now.
-func (p *processes) settle(adapter string) (replaced []supervisor.Key) {
+// markReplaced notes of which processes of the adapter the packages are installed no
+// more, and of which they are again.
+func (p *processes) markReplaced(adapter string) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -205,20 +202,6 @@ func (p *processes) settle(adapter string) (replaced []supervisor.Key) {
 		case err == nil && pkg.Digest == key.Digest:
 			u.replaced = time.Time{}
 		case u.replaced.IsZero():
-			u.replaced = now
-			replaced = append(replaced, key)
-		}
-	}
-	return replaced
-}
-
-// keep has the time begin anew for which replaced processes are kept.
-func (p *processes) keep(replaced []supervisor.Key) {
-	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, key := range replaced {
-		if u := p.used[key]; u != nil {
 			u.replaced = now
 		}
 	}

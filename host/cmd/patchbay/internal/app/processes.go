@@ -27,6 +27,9 @@ const (
 	// busyEvery is the time between two looks for the end of the calls of a process
 	// whose package was replaced.
 	busyEvery = time.Second
+	// routeSlack is added to maxWait for processes of replaced packages: routes to
+	// them are given out until the directory has followed the catalog.
+	routeSlack = time.Second
 	// maxReplaced is how many processes of replaced packages are kept beside that
 	// of the installed one, of each version.
 	maxReplaced = 3
@@ -70,13 +73,13 @@ type use struct {
 	replaced time.Time
 }
 
-// left returns how long the process is kept from now on unless it is asked for.
+// left returns how long the process is kept from now on: one of an installed package
+// unless it is asked for meanwhile, one of a replaced package in any case.
 func (u *use) left(now time.Time, maxWait time.Duration) time.Duration {
-	last := time.Unix(0, u.last.Load())
 	if u.replaced.IsZero() {
-		return idleAfter - now.Sub(last)
+		return idleAfter - now.Sub(time.Unix(0, u.last.Load()))
 	}
-	return maxWait - min(now.Sub(last), now.Sub(u.replaced))
+	return maxWait + routeSlack - now.Sub(u.replaced)
 }
 
 func newProcesses(p *parts, adapters map[string]config.Adapter, maxWait time.Duration, log *slog.Logger) *processes {
@@ -167,7 +170,7 @@ func (p *processes) retire(key supervisor.Key, u *use) {
 	if !u.replaced.IsZero() && !p.runs(u.executable) {
 		p.launcher.Drop(u.executable)
 	}
-	p.log.Info("adapter retired", keyAdapter, key.Adapter, keyVersion, key.Version, "digest", key.Digest)
+	p.log.Info("adapter retired", keyAdapter, key.Adapter, keyVersion, key.Version, keyDigest, key.Digest)
 }
 
 // runs reports whether some process is of that executable. The caller holds mu.

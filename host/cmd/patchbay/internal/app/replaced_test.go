@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +14,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/patchbay-crm/patchbay/host/catalog"
+	"github.com/patchbay-crm/patchbay/host/launch"
+	"github.com/patchbay-crm/patchbay/host/supervisor"
 )
 
 // TestReplacedProcessesDrain replaces a build under a call: it ends in the old
@@ -170,4 +175,84 @@ func TestManyInstalls(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// TestHowLongProcessesAreKept has those of replaced packages go although something
+// asked for them a moment ago: whatever may, was checked before the change.
+func TestHowLongProcessesAreKept(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	const maxWait = 30 * time.Second
+	for name, c := range map[string]struct {
+		asked, replaced time.Duration // ago; replaced is 0 when it is not
+		left            time.Duration
+	}{
+		"installed, asked for now":     {0, 0, idleAfter},
+		"installed, not asked for":     {2 * idleAfter, 0, -idleAfter},
+		"replaced a moment ago":        {2 * idleAfter, time.Second, maxWait},
+		"replaced, asked for now":      {0, 20 * time.Second, 11 * time.Second},
+		"replaced long ago, asked for": {0, maxWait + 2*time.Second, -time.Second},
+	} {
+		u := &use{}
+		u.last.Store(now.Add(-c.asked).UnixNano())
+		if c.replaced > 0 {
+			u.replaced = now.Add(-c.replaced)
+		}
+		if got := u.left(now, maxWait); (got - c.left).Abs() > time.Millisecond {
+			t.Errorf("%s: it is kept for %s, want %s", name, got, c.left)
+		}
+	}
+}
+
+// TestGivingUpSparesWhatDrains gives up the install of a package that was installed
+// before: its process may still be needed by calls of that time, another's not.
+func TestGivingUpSparesWhatDrains(t *testing.T) {
+	t.Parallel()
+	draining, started := &catalog.Package{Name: "echo", Version: "1.0.0", Digest: "a"}, &catalog.Package{Name: "echo", Version: "1.0.0", Digest: "b"}
+	fleet, err := supervisor.NewFleet[*instance](supervisor.Config{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	launcher, err := launch.New(launch.Config{RunDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProcesses(&parts{fleet: fleet, launcher: launcher}, nil, time.Minute, slog.New(slog.DiscardHandler))
+	replaced := time.Now().Add(-time.Second)
+	p.used[keyOf(draining)], p.used[keyOf(started)] = &use{replaced: replaced}, &use{}
+	p.giveUp([]*catalog.Package{draining, started})
+	if u := p.used[keyOf(draining)]; u == nil || u.replaced != replaced {
+		t.Errorf("the process that drains: %+v", u)
+	}
+	if p.used[keyOf(started)] != nil {
+		t.Error("the process of the package that was not installed is kept")
+	}
+}
+
+// TestInstallBesideADrainingBuild replaces a build that came to serve no more, while
+// the one before it drains and serves: that is not the one to be replaced, so the new
+// one needs to be no better.
+func TestInstallBesideADrainingBuild(t *testing.T) {
+	t.Parallel()
+	dir := packages(t)
+	r := begin(t, configure(t, dir, filepath.Join(t.TempDir(), "data")))
+	r.tenant("acme")
+	r.served("m1")
+	firstDigest := r.digest("1.0.0")
+	switchOff := filepath.Join(t.TempDir(), "off")
+	packEcho(t, dir, "1.0.0", exitWhile+switchOff, "")
+	r.installed("1.0.0")
+	secondDigest := r.digest("1.0.0")
+	if err := os.WriteFile(switchOff, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out := r.log("acme", "m2", "die"); code < http.StatusInternalServerError {
+		t.Fatalf("a call in which the process died: %d %v", code, out)
+	}
+	r.until("the second build is down", func() bool { return !slices.Contains(r.states(), "ready "+secondDigest) })
+	if states := r.states(); !slices.Contains(states, "draining "+firstDigest) {
+		t.Fatalf("processes %v", states)
+	}
+	packEcho(t, dir, "1.0.0", exitAtStart, "")
+	r.installed("1.0.0")
 }

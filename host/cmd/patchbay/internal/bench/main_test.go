@@ -45,12 +45,12 @@ func TestMain(m *testing.M) {
 	case role == roleEcho:
 		serveEcho()
 	case role == roleHost:
-		app.TuneCollector()
+		app.TuneGC()
 		exit(untilOrphaned(runHost))
 	case role == roleCRM:
 		exit(untilOrphaned(runCRM))
 	default:
-		app.TuneCollector() // paths A and B run here as they would in a host
+		app.TuneGC() // paths A and B run here as they would in a host
 		goleak.VerifyTestMain(m)
 	}
 }
