@@ -34,9 +34,9 @@ func run(ctx context.Context, executable string, out io.Writer, keep bool) (err 
 	beside := filepath.Dir(executable)
 	d := &demo{
 		out: out, patchbay: executable,
-		server: filepath.Join(beside, "examplecrm-server"), fake: filepath.Join(beside, "pipedrive-fake"),
+		examplecrmServer: filepath.Join(beside, "examplecrm-server"), pipedriveServer: filepath.Join(beside, "pipedrive-fake"),
 	}
-	for _, crm := range []string{d.server, d.fake} {
+	for _, crm := range []string{d.examplecrmServer, d.pipedriveServer} {
 		if _, err := os.Stat(crm); err != nil {
 			return fmt.Errorf("find the CRMs beside %s: %w; build all with: make build", executable, err)
 		}
@@ -105,7 +105,7 @@ func (d *demo) where(keep bool) {
 	}
 	d.sayf(":\n")
 	d.sayf("   the CRM's page     %s\n", d.crmURL)
-	d.sayf("   Pipedrive's fake   %s\n", d.pipeURL)
+	d.sayf("   Pipedrive's fake   %s\n", d.pipedriveFakeURL)
 	d.sayf("   the ledger         patchbay message list --tenant %s --server %s --token @%s\n", tenantID, d.hostURL, d.tokenFile())
 	d.sayf("                      %s/v1/tenants/%s/message-logs\n", d.hostURL, tenantID)
 	d.sayf("   the API            %s/openapi.json\n", d.hostURL)

@@ -21,12 +21,12 @@ const (
 // startPipedrive starts the fake of Pipedrive, which takes the same credentials as
 // the CRM.
 func (d *demo) startPipedrive(ctx context.Context) (err error) {
-	fake := exec.Command(d.fake) //nolint:gosec,noctx // ours; ended by process.end
+	fake := exec.Command(d.pipedriveServer) //nolint:gosec,noctx // ours; ended by process.end
 	fake.Env = environment("PIPEDRIVE_FAKE_TOKENS=" + d.crmToken)
-	if d.pipe, d.pipeURL, err = spawn(ctx, "the fake of Pipedrive", fake, (*exec.Cmd).StdoutPipe, crmAddress); err != nil {
+	if d.pipedriveFake, d.pipedriveFakeURL, err = spawn(ctx, "the fake of Pipedrive", fake, (*exec.Cmd).StdoutPipe, crmAddress); err != nil {
 		return err
 	}
-	d.okf("a fake of Pipedrive at %s (pid %d)", d.pipeURL, d.pipe.cmd.Process.Pid)
+	d.okf("a fake of Pipedrive at %s (pid %d)", d.pipedriveFakeURL, d.pipedriveFake.cmd.Process.Pid)
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (d *demo) pipedrive(ctx context.Context) error {
 		return fmt.Errorf("the ledger has %+v, want one entry with the log ID %s", ledger.Items, logID)
 	}
 	var all struct{ Items []activity }
-	if err := d.ask(ctx, http.MethodGet, d.pipeURL+"/_control/activities", nil, &all); err != nil {
+	if err := d.ask(ctx, http.MethodGet, d.pipedriveFakeURL+"/_control/activities", nil, &all); err != nil {
 		return err
 	}
 	if len(all.Items) != 1 {
@@ -73,7 +73,7 @@ func (d *demo) pipedrive(ctx context.Context) error {
 		return fmt.Errorf("the activity: %w", err)
 	}
 	d.okf("log ID %s; the activity is %q of deal %d", logID, all.Items[0].Subject, pipedriveDeal)
-	d.okf("its link: %s (here: %s/activities/%s)", ledger.Items[0].LogURL, d.pipeURL, logID)
+	d.okf("its link: %s (here: %s/activities/%s)", ledger.Items[0].LogURL, d.pipedriveFakeURL, logID)
 	return nil
 }
 

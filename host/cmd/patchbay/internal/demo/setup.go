@@ -25,20 +25,20 @@ const (
 
 // demo is one demonstration.
 type demo struct {
-	out      io.Writer
-	patchbay string // the executable of the host and of its commands
-	server   string // the executable of the CRM
-	fake     string // the executable of the fake of Pipedrive
-	dir      string
+	out              io.Writer
+	patchbay         string // the executable of the host and of its commands
+	examplecrmServer string // the executable of the CRM
+	pipedriveServer  string // the executable of the fake of Pipedrive
+	dir              string
 
-	crmToken string
-	crm      *process
-	crmURL   string
-	pipe     *process // the fake of Pipedrive
-	pipeURL  string
-	host     *process
-	hostURL  string
-	hostLog  *os.File
+	crmToken         string
+	crm              *process
+	crmURL           string
+	pipedriveFake    *process // the fake of Pipedrive
+	pipedriveFakeURL string
+	host             *process
+	hostURL          string
+	hostLog          *os.File
 
 	first string // log ID of the first message
 }
@@ -48,7 +48,7 @@ func (d *demo) logFile() string   { return filepath.Join(d.dir, "host.log") }
 
 // end ends the host, then the CRMs.
 func (d *demo) end() error {
-	err := errors.Join(d.host.end(), d.crm.end(), d.pipe.end())
+	err := errors.Join(d.host.end(), d.crm.end(), d.pipedriveFake.end())
 	if d.hostLog != nil {
 		err = errors.Join(err, d.hostLog.Close())
 	}
@@ -61,7 +61,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 		return err
 	}
 	d.crmToken = rand.Text()
-	crm := exec.Command(d.server) //nolint:gosec,noctx // ours; ended by process.end
+	crm := exec.Command(d.examplecrmServer) //nolint:gosec,noctx // ours; ended by process.end
 	crm.Env = environment("EXAMPLECRM_TOKENS=" + d.crmToken)
 	if d.crm, d.crmURL, err = spawn(ctx, "the example CRM", crm, (*exec.Cmd).StdoutPipe, crmAddress); err != nil {
 		return err
@@ -125,7 +125,7 @@ adapters:
 
 func (d *demo) startHost(ctx context.Context) (err error) {
 	adapters := filepath.Join(filepath.Dir(filepath.Dir(d.patchbay)), "adapters")
-	config := fmt.Sprintf(configuration, filepath.Join(d.dir, "data"), adapters, d.crmURL, d.pipeURL)
+	config := fmt.Sprintf(configuration, filepath.Join(d.dir, "data"), adapters, d.crmURL, d.pipedriveFakeURL)
 	file := filepath.Join(d.dir, "patchbay.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return fmt.Errorf("write the configuration: %w", err)
