@@ -20,6 +20,7 @@ type process[I Instance] struct {
 	isCut    bool          // cut is closed
 	lifetime time.Duration // from the start to the death; set by then
 	status   Cause         // what its end looked like before what it wrote was read
+	decision string        // what the host did when it condemned the process or saw its death
 
 	// Guarded by the Supervisor's mu.
 	leases   map[*Lease[I]]struct{}
@@ -27,7 +28,6 @@ type process[I Instance] struct {
 	answered bool     // it answered a call or a periodic health check
 	retired  bool     // it gets no more calls
 	why      Cause    // why the host is ending it by force; "" when it is not
-	decision string   // what the host did when it condemned the process
 }
 
 // requestIDs returns the calls that the process holds or was condemned for.
@@ -202,10 +202,7 @@ func (s *Supervisor[I]) condemn(ctx context.Context, p *process[I], lease *Lease
 		return
 	}
 	s.log.Warn("adapter process condemned", "pid", p.inst.Pid(), "cause", why)
-	decision := s.fail(ctx, f)
-	s.mu.Lock()
-	p.decision = decision
-	s.mu.Unlock()
+	p.decision = s.fail(ctx, f)
 }
 
 // died takes p out of service the moment it has ended, and decides what follows
@@ -237,7 +234,7 @@ func (s *Supervisor[I]) exited(p *process[I]) {
 	if p.retired {
 		s.old--
 	}
-	ids, why, retired, decision := p.requestIDs(), p.why, p.retired, p.decision
+	ids, why, retired := p.requestIDs(), p.why, p.retired
 	s.mu.Unlock()
 	if retired && why == "" {
 		s.log.Info("adapter process ended", "pid", p.inst.Pid(), "exit_code", exit.Code, "signal", exit.Signal)
@@ -252,7 +249,7 @@ func (s *Supervisor[I]) exited(p *process[I]) {
 	if s.fell == p {
 		s.explain(p.status, c.Cause, c.Detail)
 	}
-	c.Decision = decision
+	c.Decision = p.decision
 	s.file(c)
 }
 
