@@ -134,8 +134,8 @@ func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogReq
 	for cursor, page := "", 0; page < maxPages; page++ {
 		found, next, err := a.searchPage(ctx, req, cursor)
 		if err != nil {
-			slog.WarnContext(ctx, "search gave no answer", "error", err)
-			return sdk.CannotTell(fault.RetryAfterOf(err)), nil
+			slog.WarnContext(ctx, "search was cut short", "error", err, "found", len(ids))
+			return soFar(ids, fault.RetryAfterOf(err)), nil
 		}
 		ids = append(ids, found...)
 		if cursor = next; cursor != "" {
@@ -146,7 +146,18 @@ func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogReq
 		}
 		return sdk.Found(ids...), nil // the CRM lists the oldest first
 	}
-	return sdk.CannotTell(0), nil
+	return soFar(ids, 0), nil
+}
+
+// soFar is the answer of a search that did not reach the last page: what it has
+// found is true, and may not be all.
+func soFar(ids []string, wait time.Duration) *sdk.FindMessageLogResponse {
+	if len(ids) == 0 {
+		return sdk.CannotTell(wait)
+	}
+	found := sdk.Found(ids...)
+	found.Complete = false
+	return found
 }
 
 // searchPage returns one page of the search for the request's key, and the cursor

@@ -278,7 +278,7 @@ func TestFindCannotTell(t *testing.T) {
 }
 
 // TestFindDoubtsOddAnswers: what is valid JSON, but no complete page of what was
-// looked for, must not read as "there is none".
+// looked for, must not read as "there is none". What was found before it is there.
 func TestFindDoubtsOddAnswers(t *testing.T) {
 	req := sdktest.Request()
 	own := fmt.Sprintf(`{"id":1,"externalId":%q}`, req.IdempotencyKey)
@@ -290,8 +290,10 @@ func TestFindDoubtsOddAnswers(t *testing.T) {
 		"an error with 200":    {`{"error":{"message":"try later"}}`},
 		"ignored filter":       {`{"items":[{"id":1,"externalId":"another"}],"nextCursor":""}`},
 		"record without id":    {fmt.Sprintf(`{"items":[{"externalId":%q}],"nextCursor":""}`, req.IdempotencyKey)},
-		"broken second page":   {`{"items":[` + own + `],"nextCursor":"1"}`, `{}`},
+		"broken second page":   {`{"items":[],"nextCursor":"1"}`, `{}`},
 		"pages without an end": {`{"items":[],"nextCursor":"1"}`},
+		"found, then broken":   {`{"items":[` + own + `],"nextCursor":"1"}`, `{}`},
+		"found without an end": {`{"items":[` + own + `],"nextCursor":"1"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int64
@@ -303,8 +305,12 @@ func TestFindDoubtsOddAnswers(t *testing.T) {
 			t.Setenv("EXAMPLECRM_BASE_URL", web.URL)
 			t.Setenv("PATCHBAY_ALLOW_PRIVATE", "127.0.0.1")
 			found, err := newAdapter(t).FindMessageLog(t.Context(), sdktest.FindRequest(req))
-			if err != nil || found.Verdict != sdk.VerdictCannotTell {
-				t.Errorf("got %+v, %v", found, err)
+			want := sdk.VerdictCannotTell
+			if strings.HasPrefix(name, "found") {
+				want = sdk.VerdictFound
+			}
+			if err != nil || found.Verdict != want || found.Complete {
+				t.Errorf("got %+v, %v, want %s", found, err, want)
 			}
 			if n := asked.Load(); n > 20 {
 				t.Errorf("asked for %d pages", n)

@@ -37,8 +37,8 @@ const (
 // FindMessageLog looks for the activities that AddMessageLog made for an earlier
 // request whose outcome is not known, by the key on the last line of their notes.
 // "Not found" makes the host send again, so it is answered only when Pipedrive has
-// shown every page and absent finds nothing against it. Everything else is "cannot
-// tell".
+// shown every page and absent finds nothing against it. What was found before a
+// page failed is found. Everything else is "cannot tell".
 func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
 	asOf := time.Now() // before the search: it says nothing about what is stored later
 	s := search{adapter: a, req: req, limit: pageSize}
@@ -46,14 +46,16 @@ func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogReq
 	if err == nil && s.complete && len(s.found) == 0 {
 		err = s.absent(ctx)
 	}
+	if err != nil {
+		slog.WarnContext(ctx, "search was cut short", "error", err, "found", len(s.found))
+	}
 	switch {
-	case err != nil:
-		slog.WarnContext(ctx, "search gave no answer", "error", err)
-		return sdk.CannotTell(fault.RetryAfterOf(err)), nil
-	case len(s.found) > 0:
+	case len(s.found) > 0: // true whatever came after it
 		found := sdk.Found(s.ids()...)
 		found.Complete = s.complete
 		return found, nil
+	case err != nil:
+		return sdk.CannotTell(fault.RetryAfterOf(err)), nil
 	case s.quoted > 0:
 		slog.WarnContext(ctx, "search found the key in notes that do not end with it", "activities", s.quoted)
 		return sdk.CannotTell(0), nil

@@ -67,8 +67,8 @@ func TestFind(t *testing.T) {
 		"found and quoted":    {[]string{page("", own(12), item(13, noteOf(req)+"<p>copied</p>"))}, []string{"12"}, true, sdk.VerdictFound},
 		"pages without end":   {[]string{page("c1", foreign)}, nil, false, sdk.VerdictCannotTell},
 		"found without end":   {[]string{page("c1", own(12))}, []string{"12"}, false, sdk.VerdictFound},
-		"cursor of no text":   {[]string{page("", own(12)), `x`}, []string{"12"}, true, sdk.VerdictFound},
-		"broken second page":  {[]string{page("c1", own(12)), `{}`}, nil, false, sdk.VerdictCannotTell},
+		"found, then broken":  {[]string{page("c1", own(12)), `{}`}, []string{"12"}, false, sdk.VerdictFound},
+		"broken second page":  {[]string{page("c1", foreign), `{}`}, nil, false, sdk.VerdictCannotTell},
 		"empty object":        {[]string{`{}`}, nil, false, sdk.VerdictCannotTell},
 		"no data":             {[]string{`{"success":true,"additional_data":{"next_cursor":null}}`}, nil, false, sdk.VerdictCannotTell},
 		"data null":           {[]string{`{"success":true,"data":null,"additional_data":{"next_cursor":null}}`}, nil, false, sdk.VerdictCannotTell},
@@ -84,7 +84,8 @@ func TestFind(t *testing.T) {
 		"item without note":   {[]string{page("", `{"id":12}`)}, nil, false, sdk.VerdictCannotTell},
 		"note as object":      {[]string{page("", `{"id":12,"note":{}}`)}, nil, false, sdk.VerdictCannotTell},
 		"item null":           {[]string{page("", `null`)}, nil, false, sdk.VerdictCannotTell},
-		"found, then no item": {[]string{page("", own(12), `{"id":13}`)}, nil, false, sdk.VerdictCannotTell},
+		"found, then no item": {[]string{page("", own(12), `{"id":13}`)}, []string{"12"}, false, sdk.VerdictFound},
+		"then found":          {[]string{page("", `{"id":11}`, own(12))}, nil, false, sdk.VerdictCannotTell},
 		"web page":            {[]string{`<html>`}, nil, false, sdk.VerdictCannotTell},
 		"cut off":             {[]string{page("", own(12))[:60]}, nil, false, sdk.VerdictCannotTell},
 		"nothing":             {[]string{``}, nil, false, sdk.VerdictCannotTell},
@@ -190,6 +191,11 @@ func TestFindCannotTell(t *testing.T) {
 				got := find(t, newAdapter(t, crm.url), request())
 				if got.Verdict != sdk.VerdictCannotTell || got.RetryAfter != test.wait {
 					t.Errorf("got %+v, want a wait of %s", got, test.wait)
+				}
+				req := request()
+				crm.set(routeList, []answer{ok(page("c1", item(12, noteOf(req))))[0], test.answer})
+				if got := find(t, newAdapter(t, crm.url), req); !slices.Equal(got.LogIDs, []string{"12"}) || got.Complete {
+					t.Errorf("with a record seen before it: %+v", got)
 				}
 			})
 		}
