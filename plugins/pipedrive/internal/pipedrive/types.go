@@ -25,11 +25,12 @@ const (
 	// that refuses everything is asked once a minute, not with every message.
 	recheckAfter = time.Minute
 	// maxAccounts bounds the accounts that are remembered.
-	maxAccounts = 1000
-	// maxTypes and maxKey bound what is remembered of one: Pipedrive's own limits
-	// are lower.
-	maxTypes = 500
-	maxKey   = 255
+	maxAccounts = 200
+	// maxTypes and maxKey, the latter in bytes, bound what is remembered of one:
+	// all accounts take 3 MB at most. Types after the hundredth are not there for
+	// the adapter, nor is one with a longer key_string; a longer name is cut.
+	maxTypes = 100
+	maxKey   = 64
 )
 
 // activityType is a kind of activity that an account has.
@@ -71,13 +72,26 @@ func (a *Adapter) activeTypes(ctx context.Context, req *sdk.AddMessageLogRequest
 	if _, err := a.exchange(ctx, req, crmhttp.Request{Path: "/v1/activityTypes"}, &all); err != nil {
 		return nil, false, err
 	}
-	for _, t := range all {
-		if t.Active && t.Key != "" && len(t.Key) <= maxKey && len(t.Name) <= maxKey && len(types) < maxTypes {
-			types = append(types, t)
-		}
-	}
+	types = usable(all)
 	a.types.put(owner, types)
 	return types, true, nil
+}
+
+// usable returns the active ones of an account's types, within the bounds.
+func usable(all []activityType) (types []activityType) {
+	for _, t := range all {
+		if !t.Active || t.Key == "" || len(t.Key) > maxKey {
+			continue
+		}
+		if len(types) == maxTypes {
+			break
+		}
+		if len(t.Name) > maxKey {
+			t.Name = strings.Clone(strings.ToValidUTF8(t.Name[:maxKey], "")) // lets go of the rest
+		}
+		types = append(types, t)
+	}
+	return types
 }
 
 // choose returns the key_string of the wanted type, or with no wish that of the

@@ -80,9 +80,9 @@ func TestNoType(t *testing.T) {
 		"setting inactive": {`{"key_string":"fax","name":"Fax","active_flag":false},` + smsType, "fax", []string{"active are: sms"}, "fax,"},
 		"no types":         {``, "", []string{"no active type at all"}, ""},
 		"many":             {strings.Join(many, ","), "", []string{"type_0, type_1", "type_19, and 10 more"}, "type_20"},
-		"odd keys":         {`{"key_string":"a\u0000b\u202ec","name":"x","active_flag":true},{"key_string":"` + strings.Repeat("k", 200) + `","name":"x","active_flag":true}`, "", []string{"active are: abc, kkkk", "k…"}, strings.Repeat("k", 61)},
+		"odd keys":         {`{"key_string":"a\u0000b\u202ec","name":"x","active_flag":true},{"key_string":"` + strings.Repeat("k", 64) + `","name":"x","active_flag":true}`, "", []string{"active are: abc, kkkk", "k…"}, strings.Repeat("k", 61)},
 		"keys that are not": {
-			`{"key_string":"","name":"SMS","active_flag":true},{"key_string":"` + strings.Repeat("k", 256) + `","name":"SMS","active_flag":true}`, "",
+			`{"key_string":"","name":"SMS","active_flag":true},{"key_string":"` + strings.Repeat("k", 65) + `","name":"SMS","active_flag":true}`, "",
 			[]string{"no active type at all"},
 			"",
 		},
@@ -106,6 +106,40 @@ func TestNoType(t *testing.T) {
 			}
 			if n := crm.times(routeTypes); n != 1 || crm.times(routeCreate) != 0 {
 				t.Errorf("asked for the types %d times, sent %d", n, crm.times(routeCreate))
+			}
+		})
+	}
+}
+
+// TestUsable: what an account may make the adapter remember is bounded.
+func TestUsable(t *testing.T) {
+	t.Parallel()
+	long := func(n int) string { return strings.Repeat("k", n) }
+	var many []activityType
+	for i := range maxTypes + 1 {
+		many = append(many, activityType{"off", "", false}, activityType{fmt.Sprint("type_", i), "", true})
+	}
+	got := usable(many)
+	if len(got) != maxTypes || got[maxTypes-1].Key != fmt.Sprint("type_", maxTypes-1) {
+		t.Errorf("%d types are remembered, the last is %+v", len(got), got[len(got)-1])
+	}
+	for name, test := range map[string]struct{ in, want activityType }{
+		"longest key":     {activityType{long(maxKey), "SMS", true}, activityType{long(maxKey), "SMS", true}},
+		"overlong key":    {activityType{long(maxKey + 1), "SMS", true}, activityType{}},
+		"no key":          {activityType{"", "SMS", true}, activityType{}},
+		"inactive":        {activityType{"sms", "SMS", false}, activityType{}},
+		"longest name":    {activityType{"a", long(maxKey), true}, activityType{"a", long(maxKey), true}},
+		"overlong name":   {activityType{"a", "SMS " + long(maxKey), true}, activityType{"a", "SMS " + long(maxKey-4), true}},
+		"cut in a letter": {activityType{"a", long(maxKey-1) + "字", true}, activityType{"a", long(maxKey - 1), true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got activityType
+			for _, kept := range usable([]activityType{test.in}) {
+				got = kept
+			}
+			if got != test.want {
+				t.Errorf("got %+v, want %+v", got, test.want)
 			}
 		})
 	}
@@ -308,7 +342,7 @@ func TestTypeCache(t *testing.T) {
 		if _, ok := c.get(last, typesFor); ok {
 			t.Error("remembered too long")
 		}
-		if c.drop(of(500), 2*typesFor) || c.drop(of(9), 0) || !c.drop(of(500), typesFor) {
+		if c.drop(of(100), 2*typesFor) || c.drop(of(9), 0) || !c.drop(of(100), typesFor) {
 			t.Error("the wrong accounts were dropped")
 		}
 		c.put(account{tenant: "acme"}, sms)
