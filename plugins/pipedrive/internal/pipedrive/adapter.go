@@ -86,15 +86,18 @@ func (a *Adapter) create(ctx context.Context, req *sdk.AddMessageLogRequest, dra
 // remembered. Then the type that the account has now is tried once. What was
 // refused made no activity, so no second one can come of it.
 func (a *Adapter) withAnotherType(ctx context.Context, req *sdk.AddMessageLogRequest, draft activity, refusal error) (int64, error) {
-	if !a.types.drop(accountOf(req), recheckAfter) {
+	if accountOf(req).host == "" {
+		return 0, refusal // its types are not remembered: they were read for this call
+	}
+	types, _, err := a.activeTypes(ctx, req, recheckAfter)
+	if err != nil {
 		return 0, refusal
 	}
-	refused := draft.Type
-	var err error
-	switch draft.Type, err = a.activityType(ctx, req); {
-	case fault.CodeOf(err) == fault.CRMRejected && crmhttp.StatusOf(err) == 0:
-		return 0, err // there is no type any more: this says what to do
-	case err != nil, draft.Type == refused:
+	wanted, refused := wantedType(req), draft.Type
+	switch draft.Type = choose(types, wanted); draft.Type {
+	case "":
+		return 0, noType(types, wanted) // there is none any more: this says what to do
+	case refused:
 		return 0, refusal
 	}
 	return a.create(ctx, req, draft)

@@ -59,6 +59,7 @@ type site struct {
 	asked   []string            // routes, in order
 	bodies  []map[string]any    // of creates
 	queries []string            // of lists
+	held    map[string]func()   // called before the answer
 }
 
 // newSite returns a site where everything goes well, but for the given answers.
@@ -91,6 +92,12 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route := r.Method + " " + r.URL.Path
 	body, _ := io.ReadAll(r.Body)
 	a, known := s.next(route, r.URL.RawQuery, body)
+	s.mu.Lock()
+	wait := s.held[route]
+	s.mu.Unlock()
+	if wait != nil {
+		wait()
+	}
 	if !known || r.Header.Get("Authorization") == "" {
 		w.WriteHeader(http.StatusNotFound)
 		return
@@ -131,6 +138,20 @@ func (s *site) set(route string, answers []answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers[route] = answers
+}
+
+// hold makes the answers of a route wait for proceed, after arrived was told of the
+// first one.
+func (s *site) hold(route string, arrived chan<- struct{}, proceed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = map[string]func(){route: func() {
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
+		<-proceed
+	}}
 }
 
 // times returns how often a route was asked.

@@ -44,37 +44,67 @@ type activityType struct {
 // one that the tenant has set, else the account's own type for text messages. An
 // account without one is a refusal; App Connect's users know it from there.
 func (a *Adapter) activityType(ctx context.Context, req *sdk.AddMessageLogRequest) (string, error) {
-	wanted := strings.TrimSpace(req.Setting(settingType).String())
-	var known []activityType
-	for _, age := range []time.Duration{typesFor, recheckAfter} {
-		types, fresh, err := a.activeTypes(ctx, req, age)
-		if err != nil {
-			return "", err
-		}
-		if key := choose(types, wanted); key != "" {
-			return key, nil
-		}
-		if known = types; fresh {
-			break
-		}
+	wanted := wantedType(req)
+	types, fresh, err := a.activeTypes(ctx, req, typesFor)
+	if err == nil && !fresh && choose(types, wanted) == "" {
+		types, _, err = a.activeTypes(ctx, req, recheckAfter)
 	}
-	return "", noType(known, wanted)
+	if err != nil {
+		return "", err
+	}
+	if key := choose(types, wanted); key != "" {
+		return key, nil
+	}
+	return "", noType(types, wanted)
+}
+
+// wantedType returns the key_string that the tenant has set, "" for none.
+func wantedType(req *sdk.AddMessageLogRequest) string {
+	return strings.TrimSpace(req.Setting(settingType).String())
 }
 
 // activeTypes returns the account's active types, none older than age; fresh is
-// whether Pipedrive was asked just now.
+// whether Pipedrive was asked for them by this call. One call asks at a time; the
+// others wait for it until their context ends. When it fails, the next one asks:
+// the failure may be that of its credentials.
 func (a *Adapter) activeTypes(ctx context.Context, req *sdk.AddMessageLogRequest, age time.Duration) (types []activityType, fresh bool, err error) {
 	owner := accountOf(req)
-	if types, ok := a.types.get(owner, age); ok {
-		return types, false, nil
+	if owner.host == "" {
+		types, err = a.askForTypes(ctx, req)
+		return types, true, err
 	}
-	var all []activityType
-	if _, err := a.exchange(ctx, req, crmhttp.Request{Path: "/v1/activityTypes"}, &all); err != nil {
+	for {
+		types, known, busy := a.types.get(owner, age)
+		if known {
+			return types, false, nil
+		}
+		if busy == nil {
+			break
+		}
+		select {
+		case <-busy:
+		case <-ctx.Done():
+			return nil, false, &fault.Error{
+				Code: fault.CRMUnavailable, Class: fault.Retryable, Err: ctx.Err(),
+				Msg: "the call ended while it waited for the account's activity types",
+			}
+		}
+	}
+	defer a.types.done(owner)
+	if types, err = a.askForTypes(ctx, req); err != nil {
 		return nil, false, err
 	}
-	types = usable(all)
 	a.types.put(owner, types)
 	return types, true, nil
+}
+
+// askForTypes asks Pipedrive for the account's active types.
+func (a *Adapter) askForTypes(ctx context.Context, req *sdk.AddMessageLogRequest) ([]activityType, error) {
+	var all []activityType
+	if _, err := a.exchange(ctx, req, crmhttp.Request{Path: "/v1/activityTypes"}, &all); err != nil {
+		return nil, err
+	}
+	return usable(all), nil
 }
 
 // usable returns the active ones of an account's types, within the bounds.
@@ -193,11 +223,12 @@ func accountOf(req *sdk.AddMessageLogRequest) account {
 	return account{req.Tenant, strings.TrimSuffix(strings.ToLower(req.User.Hostname), ".")}
 }
 
-// typeCache remembers the active types of accounts. Its methods may be called
-// concurrently; none of them waits for anything.
+// typeCache remembers the active types of accounts, and who is asking for them.
+// Its methods may be called concurrently; none of them waits for anything.
 type typeCache struct {
-	mu    sync.Mutex
-	known map[account]knownTypes
+	mu     sync.Mutex
+	known  map[account]knownTypes
+	asking map[account]chan struct{} // closed when the one who asks is done
 }
 
 type knownTypes struct {
@@ -205,24 +236,36 @@ type knownTypes struct {
 	at    time.Time
 }
 
-func newTypeCache() *typeCache { return &typeCache{known: map[account]knownTypes{}} }
+func newTypeCache() *typeCache {
+	return &typeCache{known: map[account]knownTypes{}, asking: map[account]chan struct{}{}}
+}
 
 // get returns the types of an account, when they are known and not older than age.
-func (c *typeCache) get(of account, age time.Duration) ([]activityType, bool) {
+// When they are not, busy is closed as soon as it is worth asking again. A nil one
+// leaves it to the caller to ask Pipedrive, and to call done afterwards.
+func (c *typeCache) get(of account, age time.Duration) (types []activityType, known bool, busy <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k, ok := c.known[of]
-	if !ok || time.Since(k.at) >= age {
-		return nil, false
+	if k, ok := c.known[of]; ok && time.Since(k.at) < age {
+		return k.types, true, nil
 	}
-	return k.types, true
+	if other, ok := c.asking[of]; ok {
+		return nil, false, other
+	}
+	c.asking[of] = make(chan struct{})
+	return nil, false, nil
+}
+
+// done lets the next one ask, when what was asked for is still not known.
+func (c *typeCache) done(of account) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.asking[of])
+	delete(c.asking, of)
 }
 
 // put remembers the types of an account; the one longest known makes room.
 func (c *typeCache) put(of account, types []activityType) {
-	if of.host == "" {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.known[of]; !ok && len(c.known) >= maxAccounts {
@@ -236,17 +279,4 @@ func (c *typeCache) put(of account, types []activityType) {
 		delete(c.known, oldest)
 	}
 	c.known[of] = knownTypes{types, time.Now()}
-}
-
-// drop forgets the types of an account when they are at least as old as age, and
-// reports whether it did.
-func (c *typeCache) drop(of account, age time.Duration) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k, ok := c.known[of]
-	if !ok || time.Since(k.at) < age {
-		return false
-	}
-	delete(c.known, of)
-	return true
 }
