@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/patchbay-crm/patchbay/host/manifest"
 	"github.com/patchbay-crm/patchbay/host/strictjson"
@@ -72,6 +73,14 @@ func (p Problem) Error() string {
 		return p.Detail
 	}
 	return p.Detail + ":\n" + p.Faults.Error()
+}
+
+// OneLine returns what Error does, on one line.
+func (p Problem) OneLine() string {
+	if len(p.Faults) == 0 {
+		return p.Detail
+	}
+	return p.Detail + ": " + strings.ReplaceAll(p.Faults.Error(), "\n", "; ")
 }
 
 // The remedies that several problems share.

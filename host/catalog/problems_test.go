@@ -98,6 +98,10 @@ func TestProblems(t *testing.T) {
 			if p.Cause != c.cause || !strings.Contains(p.Error(), c.detail) {
 				t.Errorf("cause %s: %s\nwant %s: %s", p.Cause, p.Error(), c.cause, c.detail)
 			}
+			oneLine := strings.Replace(strings.Join(strings.Split(p.Error(), "\n"), "; "), ":; ", ": ", 1)
+			if p.OneLine() != oneLine {
+				t.Errorf("on one line: %s\nwant: %s", p.OneLine(), oneLine)
+			}
 			if _, err := catalog.Latest("acme"); err == nil {
 				t.Error("the bad package is served")
 			}

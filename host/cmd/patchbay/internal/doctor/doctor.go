@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/patchbay-crm/patchbay/host/config"
 )
@@ -109,24 +108,22 @@ func (f *findings) configuration(src config.Sources) (*config.Config, bool) {
 	return c, true
 }
 
-// write prints the findings for people.
+// write prints the findings for people, and what they come to.
 func write(out io.Writer, found []Finding) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if err := Print(out, found); err != nil {
+		return err
+	}
 	count := map[Status]int{}
 	for _, f := range found {
 		count[f.Status]++
-		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Status, f.Check, f.Detail)
-		if f.Remedy != "" {
-			fmt.Fprintf(t, "\t\tremedy: %s\n", f.Remedy)
-		}
 	}
+	verdict := "a host can run"
 	switch {
 	case count[Fail] > 0:
-		fmt.Fprintf(t, "\n%d must be mended, %d should be looked at\n", count[Fail], count[Warn])
+		verdict = fmt.Sprintf("%d must be mended, %d should be looked at", count[Fail], count[Warn])
 	case count[Warn] > 0:
-		fmt.Fprintf(t, "\na host can run; %d should be looked at\n", count[Warn])
-	default:
-		fmt.Fprint(t, "\na host can run\n")
+		verdict = fmt.Sprintf("a host can run; %d should be looked at", count[Warn])
 	}
-	return t.Flush()
+	_, err := fmt.Fprintf(out, "\n%s\n", verdict)
+	return err
 }

@@ -32,7 +32,7 @@ func (f *findings) packages(ctx context.Context, c *config.Config, seen pins) {
 	}
 	for _, p := range cat.Problems() {
 		f.add("adapter "+cmp.Or(strings.TrimSpace(p.Name+" "+p.Version), p.Dir), Warn, p.Remedy,
-			"%s: %s", p.Cause, strings.ReplaceAll(p.Error(), "\n", "; "))
+			"%s: %s", p.Cause, p.OneLine())
 	}
 	for _, a := range cat.Adapters() {
 		for _, version := range a.Versions {

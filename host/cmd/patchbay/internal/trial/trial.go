@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
@@ -104,7 +103,7 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 	pkg, err := catalog.ReadPackage(ctx, t.Dir, catalog.Config{Overrides: t.Config.Overrides()})
 	var bad *catalog.Problem
 	if errors.As(err, &bad) {
-		r.add("package", doctor.Fail, bad.Remedy, "%s: %s", bad.Cause, strings.ReplaceAll(bad.Error(), "\n", "; "))
+		r.add("package", doctor.Fail, bad.Remedy, "%s: %s", bad.Cause, bad.OneLine())
 		return r, nil
 	}
 	if err != nil {
@@ -190,7 +189,7 @@ func (t Trial) health(ctx context.Context, instance *launch.Instance, r *Result)
 	defer cancel()
 	health, err := instance.Health(ctx)
 	switch {
-	case err != nil && isClosed(instance.Done()):
+	case err != nil && endsSoon(instance.Done()):
 		exit := instance.Exit()
 		r.exit("health", exit.Cause, "the process ended when it was asked how it is", exit)
 		return false
@@ -205,11 +204,23 @@ func (t Trial) health(ctx context.Context, instance *launch.Instance, r *Result)
 	return true
 }
 
-func isClosed(done <-chan struct{}) bool {
+// endsSoon reports whether a process whose connection failed is at its end, which is
+// seen a moment later.
+func endsSoon(done <-chan struct{}) bool {
 	select {
 	case <-done:
 		return true
-	case <-time.After(time.Second): // the end of a connection is seen before the end of its process
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
+// isDead reports whether the process has ended.
+func isDead(instance *launch.Instance) bool {
+	select {
+	case <-instance.Dead():
+		return true
+	default:
 		return false
 	}
 }
@@ -218,9 +229,10 @@ func isClosed(done <-chan struct{}) bool {
 func (t Trial) stop(instance *launch.Instance, r *Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), t.StopWithin)
 	defer cancel()
-	began := time.Now()
+	began, wasDead := time.Now(), isDead(instance)
 	instance.Stop(ctx)
 	switch exit := instance.Exit(); {
+	case wasDead && !r.Serves: // as was said of its health
 	case ctx.Err() != nil:
 		r.add("stop", doctor.Warn, "let main return when serve.Adapter does, and let nothing wait for ever", "it did not end within %s of being asked to, and was killed", t.StopWithin)
 	case exit.Code != 0:
@@ -264,23 +276,13 @@ func (r *Result) add(check string, status doctor.Status, remedy, format string, 
 
 // write prints the result for people.
 func (r *Result) write(out io.Writer) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, f := range r.Findings {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Status, f.Check, printable(f.Detail))
-		if f.Remedy != "" {
-			fmt.Fprintf(t, "\t\tremedy: %s\n", f.Remedy)
-		}
+	if err := doctor.Print(out, r.Findings); err != nil {
+		return err
 	}
-	if r.Serves {
-		fmt.Fprint(t, "\na host would send calls to it\n")
-	} else {
-		fmt.Fprint(t, "\na host would send no calls to it\n")
+	calls := "calls"
+	if !r.Serves {
+		calls = "no calls"
 	}
-	return t.Flush()
-}
-
-// printable returns what an adapter said on one line, fit for a terminal.
-func printable(text string) string {
-	quoted := fmt.Sprintf("%q", strings.ReplaceAll(text, "\t", "    "))
-	return strings.ReplaceAll(strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`), `\\`, `\`)
+	_, err := fmt.Fprintf(out, "\na host would send %s to it\n", calls)
+	return err
 }

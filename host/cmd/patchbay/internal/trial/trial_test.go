@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/patchbay-crm/patchbay/host/catalog"
+	"github.com/patchbay-crm/patchbay/host/cmd/patchbay/internal/doctor"
 	"github.com/patchbay-crm/patchbay/host/config"
 	"github.com/patchbay-crm/patchbay/host/supervisor"
 )
@@ -111,7 +112,7 @@ func try(t *testing.T, dir string, src config.Sources) Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Trial{Dir: dir, Config: c, HealthWithin: 200 * time.Millisecond}.Run(t.Context())
+	r, err := Trial{Dir: dir, Config: c, HealthWithin: 200 * time.Millisecond, StopWithin: 500 * time.Millisecond}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,9 +216,43 @@ func TestLinesOfAFailure(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
+// TestLeavesNothing tries adapters that end well and badly, and looks for what they
+// left behind.
+func TestLeavesNothing(t *testing.T) { // not parallel: it moves the temporary directory
+	dir, temporary := packed(t), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	for _, script := range []string{"ok", "panic-at-start", dieWhenAsked} {
+		try(t, dir, configured(t, script, ""))
+		if left, err := os.ReadDir(temporary); err != nil || len(left) != 0 {
+			t.Errorf("%s left %v, %v", script, left, err)
+		}
+	}
+}
+
+func TestDiesWhenAskedForItsHealth(t *testing.T) {
 	t.Parallel()
-	if got, want := printable("\ta\x1b[2J \"b\" c\\d\n"), `    a\x1b[2J "b" c\d\n`; got != want {
-		t.Errorf("got %s, want %s", got, want)
+	r := try(t, packed(t), configured(t, dieWhenAsked, ""))
+	text := fmt.Sprint(r.Findings)
+	if r.Serves || !strings.Contains(text, "exit: the process ended when it was asked how it is") || !strings.Contains(text, "cannot say how I am") || strings.Contains(text, "{stop") {
+		t.Errorf("found %s", text)
+	}
+}
+
+// TestStopsBadly has adapters that serve, and do not end as they should.
+func TestStopsBadly(t *testing.T) {
+	t.Parallel()
+	dir := packed(t)
+	for script, want := range map[string]string{
+		failAtStop: "it ended with exit code 5 when it was asked to", hangAtStop: "it did not end within 500ms of being asked to, and was killed",
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			r := try(t, dir, configured(t, script, ""))
+			i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.Check == "stop" })
+			if !r.Serves || i < 0 || r.Findings[i].Status != doctor.Warn || r.Findings[i].Detail != want || r.Findings[i].Remedy == "" {
+				t.Errorf("found %+v, want %s", r.Findings, want)
+			}
+		})
 	}
 }
