@@ -108,8 +108,16 @@ func (a *app) offline(cmd *cobra.Command) *cobra.Command {
 		return run(cmd, args)
 	}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+		var hidden []*pflag.Flag // which other commands share
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				f.Hidden, hidden = true, append(hidden, f)
+			}
+		})
 		cmd.Parent().HelpFunc()(cmd, args)
+		for _, f := range hidden {
+			f.Hidden = false
+		}
 	})
 	return cmd
 }

@@ -209,6 +209,25 @@ func TestHelp(t *testing.T) {
 	})
 }
 
+// TestHelpHidesNothingForGood asks for the help of a command that has no use for the
+// shared flags, then for that of one which has.
+func TestHelpHidesNothingForGood(t *testing.T) {
+	t.Parallel()
+	root := (&app{actions: fakeActions()}).root()
+	var out strings.Builder
+	root.SetOut(&out)
+	for _, c := range []struct {
+		command string
+		shows   bool
+	}{{"list", true}, {"pack", false}, {"list", true}} {
+		out.Reset()
+		root.SetArgs([]string{"adapter", c.command, "--help"})
+		if err := root.Execute(); err != nil || strings.Contains(out.String(), "--server") != c.shows {
+			t.Errorf("%s: %v, printed %s", c.command, err, &out)
+		}
+	}
+}
+
 func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 	visit(cmd)
 	for _, sub := range cmd.Commands() {
