@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -42,12 +43,13 @@ func writeRecord(t *testing.T, dir, name string, rec runRecord) {
 func TestLeftoversAreKilledInnocentsAreNot(t *testing.T) {
 	t.Parallel()
 	dir, log := t.TempDir(), slog.New(slog.NewTextHandler(t.Output(), nil))
+	run := rand.Text() // such marks are seen by every test of the machine
 	leftover := child(t)
-	stray := child(t, envRunID+"=feedfacecafebeef-2")
+	stray := child(t, envRunID+"="+run+"-2")
 	innocent := child(t) // has a number that an earlier process had
-	bystander := child(t, envRunID+"=feedfacecafebeef-20")
-	writeRecord(t, dir, "a", runRecord{Pid: leftover.Process.Pid, Start: startTime(leftover.Process.Pid), RunID: "feedfacecafebeef-1"})
-	writeRecord(t, dir, "b", runRecord{Pid: innocent.Process.Pid, Start: "another boot/1", RunID: "feedfacecafebeef-2"})
+	bystander := child(t, envRunID+"="+run+"-20")
+	writeRecord(t, dir, "a", runRecord{Pid: leftover.Process.Pid, Start: startTime(leftover.Process.Pid), RunID: run + "-1"})
+	writeRecord(t, dir, "b", runRecord{Pid: innocent.Process.Pid, Start: "another boot/1", RunID: run + "-2"})
 	for i, rec := range []runRecord{
 		{},
 		{Pid: -1},
@@ -87,10 +89,11 @@ func TestLivingHostsAdaptersAreSpared(t *testing.T) {
 	dir, parent := t.TempDir(), t.TempDir()
 	var logged records
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
+	run := rand.Text()
 	owner := child(t)
-	served := child(t, envRunID+"=0badcafe0badcafe-1")
-	fork := child(t, envRunID+"=0badcafe0badcafe-1") // known by its mark alone
-	unlike := child(t)                               // its owner's number is another process' now
+	served := child(t, envRunID+"="+run+"-1")
+	fork := child(t, envRunID+"="+run+"-1") // known by its mark alone
+	unlike := child(t)                      // its owner's number is another process' now
 	ours := child(t)
 	sockets := filepath.Join(parent, socketDirPrefix+"1")
 	if err := os.Mkdir(sockets, 0o700); err != nil {
@@ -107,9 +110,9 @@ func TestLivingHostsAdaptersAreSpared(t *testing.T) {
 	host := living
 	host.Sockets = sockets
 	writeRecord(t, dir, "host", host)
-	writeRecord(t, dir, "served", adapterOf(living, served, "0badcafe0badcafe-1"))
-	writeRecord(t, dir, "unlike", adapterOf(runRecord{HostPid: owner.Process.Pid, HostStart: "another boot/1"}, unlike, "0badcafe0badcafe-2"))
-	writeRecord(t, dir, "ours", adapterOf(runRecord{HostPid: os.Getpid(), HostStart: startTime(os.Getpid())}, ours, "0badcafe0badcafe-3"))
+	writeRecord(t, dir, "served", adapterOf(living, served, run+"-1"))
+	writeRecord(t, dir, "unlike", adapterOf(runRecord{HostPid: owner.Process.Pid, HostStart: "another boot/1"}, unlike, run+"-2"))
+	writeRecord(t, dir, "ours", adapterOf(runRecord{HostPid: os.Getpid(), HostStart: startTime(os.Getpid())}, ours, run+"-3"))
 
 	if killed, err := ReapLeftovers(dir, log); err != nil || killed != 2 {
 		t.Errorf("killed %d: %v", killed, err)
