@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		goleak.VerifyTestMain(m)
 	case "logs":
 		serve.Adapter(logs{}, serve.LogLevel(slog.LevelDebug))
+	case "level":
+		serve.Adapter(logs{}, serve.LogLevelFrom("ACME_LOG_LEVEL"))
 	default:
 		sdktest.ServeScripted(script)
 	}
@@ -193,6 +195,13 @@ func TestLogsReachTheHost(t *testing.T) {
 	}
 	p.synced.waitFor(t, "by fmt")
 	p.synced.waitFor(t, "by stderr")
+}
+
+// TestUnknownLogLevel shows that an adapter says at its start that its level is none.
+func TestUnknownLogLevel(t *testing.T) {
+	t.Parallel()
+	p := start(t, command("level", "ACME_LOG_LEVEL=loud"), nil)
+	p.stderr.waitFor(t, "log level unknown, info is used")
 }
 
 // TestSurvives shows what does not end an adapter process.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"unicode"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -29,7 +30,13 @@ const (
 // Option changes how an adapter is served.
 type Option func(*options)
 
-type options struct{ level slog.Leveler }
+type options struct {
+	level   slog.Leveler
+	unknown unknownLevel
+}
+
+// unknownLevel is a variable whose text is no level; zero when there is none.
+type unknownLevel struct{ variable, text string }
 
 // LogLevel sets the least level that is logged; slog.LevelInfo without it. A
 // *slog.LevelVar may change it while the adapter runs.
@@ -37,13 +44,33 @@ func LogLevel(level slog.Leveler) Option { return func(o *options) { o.level = l
 
 // LogLevelFrom sets the least level that is logged to what the environment
 // variable says: "debug", "info", "warn" or "error". Without it, or with any other
-// text, it is info. Name the variable in the manifest's run.env.
+// text, it is info; of another text one record warns when the adapter starts. Name
+// the variable in the manifest's run.env.
 func LogLevelFrom(variable string) Option {
-	var level slog.Level // info
-	if level.UnmarshalText([]byte(os.Getenv(variable))) != nil {
-		level = slog.LevelInfo
+	text := os.Getenv(variable)
+	return func(o *options) {
+		var level slog.Level // info
+		if text != "" && level.UnmarshalText([]byte(text)) != nil {
+			level, o.unknown = slog.LevelInfo, unknownLevel{variable, text}
+		}
+		o.level = level
 	}
-	return LogLevel(level)
+}
+
+// warn logs that the level is unknown, when it is. Little of the text is shown: it
+// may be anything that was put there by mistake.
+func (u unknownLevel) warn(log *slog.Logger) {
+	if u.variable == "" {
+		return
+	}
+	const most = 16
+	var shown []rune
+	for _, r := range u.text {
+		if unicode.IsPrint(r) && len(shown) < most {
+			shown = append(shown, r)
+		}
+	}
+	log.Warn("log level unknown, info is used", "variable", u.variable, "text", string(shown), "allowed", "debug, info, warn, error")
 }
 
 // Adapter serves a until the host ends it. It returns when the host has asked
@@ -61,6 +88,7 @@ func Adapter(a sdk.Adapter, opts ...Option) {
 	stderr := os.Stderr // go-plugin replaces it with a pipe of its own
 	log := slog.New(newHandler(stderr, o.level))
 	slog.SetDefault(log)
+	o.unknown.warn(log)
 	if os.Getenv(envLifeline) == lifelineIsStdin {
 		go watchLifeline(os.Stdin, log, os.Exit) // lives as long as the process
 	}
