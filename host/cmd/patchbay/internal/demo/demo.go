@@ -1,8 +1,8 @@
 // Package demo shows the whole of Patchbay in half a minute: it starts the example
-// CRM, a fake of Pipedrive and a host as processes of their own, logs messages with the same commands
-// that a user types, breaks things on purpose, and at the end holds the ledger
-// against the CRM, entry by entry. Every step is a check; the first that fails
-// ends the demonstration with an error.
+// CRM, a fake of Pipedrive and a host as processes of their own, logs messages with
+// the same commands that a user types, breaks things on purpose, and at the end
+// holds the ledger against the CRM, entry by entry. Every step is a check; the first
+// that fails ends the demonstration with an error.
 package demo
 
 import (

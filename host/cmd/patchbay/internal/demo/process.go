@@ -109,7 +109,8 @@ func (p *process) end() error {
 	return fmt.Errorf("end %s: it did not end within %s and was killed", p.name, endLimit)
 }
 
-// environment returns this process's variables without Patchbay's own, and more.
+// environment returns those few of this process's variables that any program may
+// need, and more: none of Patchbay's own gets through.
 func environment(more ...string) []string {
 	var out []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR", "LANG", "TZ"} {
