@@ -32,7 +32,7 @@ help:
 	@echo
 	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) TEST_P=$(TEST_P) KEEP=1 (for demo) ONLY=regexp (for mutations)'
 
-## build: build the host, the example CRM and the adapter packages into dist/
+## build: build the host, the example CRM, the fake of Pipedrive and the adapter packages into dist/
 build:
 	$(call say,'1/4 host: dist/bin/patchbay')
 	@$(BUILD) -o dist/bin/patchbay ./host/cmd/patchbay
