@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,15 +58,24 @@ func shellOf(t *testing.T, name string, wanted func(block) bool) []string {
 	return out
 }
 
-// freePort returns a port on which nobody listens now.
+// freePort returns a port on which nobody listens now. It is below those that the
+// system hands out, so that no other test is given it before the commands use it.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, listener.Close())
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	must(t, err)
-	return port
+	const first, count, tries = 20000, 10000, 100
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(count))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue // taken
+		}
+		must(t, listener.Close())
+		_, port, err := net.SplitHostPort(address)
+		must(t, err)
+		return port
+	}
+	t.Fatalf("no free port in %d tries", tries)
+	return ""
 }
 
 // begin runs the blocks in one shell, and leaves it and what it started running
