@@ -57,6 +57,7 @@ var numbers = []struct {
 	{"docs/ADAPTERS.md", regexp.MustCompile(`number of the attempt, from (\d)`), anything},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`text such as "(\d+)s"`), anything},
 	{"docs/ADAPTERS.md", regexp.MustCompile(`(10,000) characters, `), anything},
+	{"docs/PIPEDRIVE.md", regexp.MustCompile(`"(42)-pipedrive"`), anything},
 	{"", regexp.MustCompile(`\b([1-5]\d\d)\b`), status},
 	{"", regexp.MustCompile(`\b(\d)xx\b`), anything},
 }

@@ -134,7 +134,12 @@ func checkVariable(t *testing.T, s span) error {
 	if sources(t).words[name] || sources(t).selected[name] || exists(name) || makefile.MatchString(read(t, "Makefile")) {
 		return nil
 	}
-	return errors.New("neither the code nor the Makefile has it")
+	for _, file := range files(t, ".json") {
+		if path.Dir(file) == "manifests" && strings.Contains(read(t, file), strconv.Quote(name)) {
+			return nil // of the manifest's run.env
+		}
+	}
+	return errors.New("neither the code nor the Makefile nor a manifest has it")
 }
 
 // checkValue takes what the configuration takes.
