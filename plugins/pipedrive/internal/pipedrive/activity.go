@@ -3,6 +3,7 @@ package pipedrive
 import (
 	"context"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -93,29 +94,14 @@ func linkOf(req *sdk.AddMessageLogRequest) (dealID int64, leadID string, err err
 		return dealID, "", nil
 	}
 	leadID = req.Field(fieldLead).String()
-	if leadID != "" && !isUUID(leadID) {
+	if leadID != "" && !uuid.MatchString(leadID) {
 		return 0, "", fault.Rejected("additionalSubmission." + fieldLead + " is not the id of a lead, a UUID: choose the lead again")
 	}
 	return 0, leadID, nil
 }
 
-// isUUID reports whether text has the form 8-4-4-4-12 of hexadecimal digits.
-func isUUID(text string) bool {
-	if len(text) != 36 {
-		return false
-	}
-	for i := range len(text) {
-		c := text[i]
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if c != '-' {
-				return false
-			}
-		} else if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-			return false
-		}
-	}
-	return true
-}
+// uuid is the form of a lead's id.
+var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
 // ownerOf returns the user of Pipedrive that a user's id names, 0 for none: the
 // number itself, or App Connect's "42-pipedrive". Pipedrive's user ids have 32

@@ -45,7 +45,7 @@ type envelope struct {
 func (a *Adapter) exchange(ctx context.Context, call crmhttp.Call, r crmhttp.Request, data any) (envelope, error) {
 	resp, err := a.crm.For(call).Do(ctx, r)
 	if err != nil {
-		return envelope{}, limited(err, resp)
+		return envelope{}, forbidden(limited(err, resp), resp)
 	}
 	var out envelope
 	var problem string
@@ -112,6 +112,18 @@ func limited(err error, resp *crmhttp.Response) error {
 		out.RetryAfter = dailyWait
 	}
 	out.Msg = "the company's daily budget of API requests is used up until Pipedrive's next day; an admin can buy more: " + f.Msg
+	return &out
+}
+
+// forbidden completes the fault of a request that Pipedrive knew and forbade, and
+// returns any other as it is.
+func forbidden(err error, resp *crmhttp.Response) error {
+	f, ok := fault.As(err)
+	if !ok || resp == nil || resp.Status != http.StatusForbidden {
+		return err
+	}
+	out := *f
+	out.Msg = "the app needs the scopes activities:full and contacts:read, and the user the permission for what was asked: " + f.Msg
 	return &out
 }
 

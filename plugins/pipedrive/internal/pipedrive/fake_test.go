@@ -282,9 +282,9 @@ func TestWrongCredentials(t *testing.T) {
 		says   string
 	}{
 		"unknown":            {[]pipedrivetest.Token{{Text: "another"}}, fault.CRMUnauthorized, "access token is invalid"},
-		"no persons":         {some(pipedrivetest.FullActivities), fault.CRMUnauthorized, "Scope"},
-		"no activities":      {some(pipedrivetest.ReadContacts), fault.CRMUnauthorized, "Scope"},
-		"only reading":       {some(pipedrivetest.ReadContacts, pipedrivetest.ReadActivities), fault.CRMUnauthorized, "Scope"},
+		"no persons":         {some(pipedrivetest.FullActivities), fault.CRMUnauthorized, "the scopes activities:full and contacts:read"},
+		"no activities":      {some(pipedrivetest.ReadContacts), fault.CRMUnauthorized, "the scopes activities:full and contacts:read"},
+		"only reading":       {some(pipedrivetest.ReadContacts, pipedrivetest.ReadActivities), fault.CRMUnauthorized, "the scopes activities:full and contacts:read"},
 		"what is documented": {some(pipedrivetest.ReadContacts, pipedrivetest.FullActivities), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

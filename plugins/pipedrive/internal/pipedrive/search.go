@@ -19,12 +19,13 @@ import (
 	"github.com/patchbay-crm/patchbay/sdk/fault"
 )
 
+// pageSizes are the pages that are asked for: the largest that Pipedrive gives, and
+// smaller ones when its notes do not fit into an answer. Those of the last one do,
+// however long they are, and however they are escaped.
+var pageSizes = []int{500, 100, 20, 4}
+
 // The bounds of a search.
 const (
-	// pageSize is the largest page that Pipedrive gives; smallest is one whose
-	// notes fit into an answer however long they are, and however they are escaped.
-	pageSize = 500
-	smallest = pageSize / 125
 	// maxRequests bounds the pages that one search asks for.
 	maxRequests = 40
 	// clockMargin is how much earlier than the first attempt the search begins.
@@ -41,7 +42,7 @@ const (
 // page failed is found. Everything else is "cannot tell".
 func (a *Adapter) FindMessageLog(ctx context.Context, req *sdk.FindMessageLogRequest) (*sdk.FindMessageLogResponse, error) {
 	asOf := time.Now() // before the search: it says nothing about what is stored later
-	s := search{adapter: a, req: req, limit: pageSize}
+	s := search{adapter: a, req: req, sizes: pageSizes}
 	err := s.run(ctx)
 	if err == nil && s.complete && len(s.found) == 0 {
 		err = s.absent(ctx)
@@ -71,7 +72,7 @@ type search struct {
 	adapter *Adapter
 	req     *sdk.FindMessageLogRequest
 	person  int64
-	limit   int // of the next page
+	sizes   []int // of pages, from that of the next one on
 
 	found    []int64 // activities whose note ends with the key
 	quoted   int     // activities whose note holds it elsewhere
@@ -144,8 +145,8 @@ func (s *search) page(ctx context.Context, cursor string) (next string, err erro
 	answer, err := s.adapter.exchange(ctx, s.req, r, &items)
 	if err != nil {
 		// Answered with 200, yet cut off: notes may have 100 kB each.
-		if crmhttp.StatusOf(err) == http.StatusOK && s.limit > smallest {
-			s.limit /= 5
+		if crmhttp.StatusOf(err) == http.StatusOK && len(s.sizes) > 1 {
+			s.sizes = s.sizes[1:]
 			return "", errTooLarge
 		}
 		return "", err
@@ -176,7 +177,7 @@ func (s *search) query(cursor string) url.Values {
 	query := url.Values{
 		"person_id": {strconv.FormatInt(s.person, 10)},
 		"sort_by":   {"id"}, "sort_direction": {"asc"},
-		"limit": {strconv.Itoa(s.limit)},
+		"limit": {strconv.Itoa(s.sizes[0])},
 	}
 	if since := s.req.SentAfter; !since.IsZero() {
 		query.Set("updated_since", since.Add(-clockMargin).UTC().Format(time.RFC3339))

@@ -247,6 +247,7 @@ func TestTypeThatIsRefused(t *testing.T) {
 		"no type":      {recheckAfter, []answer{refused}, ok(none), 2, []string{"sms"}, "add one named SMS"},
 		"same type":    {recheckAfter, []answer{refused}, ok(callAndSMS), 2, []string{"sms"}, "not active"},
 		"not told":     {recheckAfter, []answer{refused}, []answer{{503, ``, nil}}, 2, []string{"sms"}, "not active"},
+		"told junk":    {recheckAfter, []answer{refused}, ok(`{"success":false}`), 2, []string{"sms"}, "not active"},
 		"told oddly":   {recheckAfter, []answer{refused}, []answer{{404, ``, nil}}, 2, []string{"sms"}, "not active"},
 		"just read":    {recheckAfter - time.Second, []answer{refused}, ok(text), 1, []string{"sms"}, "not active"},
 		"limited":      {recheckAfter, []answer{{429, ``, nil}}, ok(text), 1, []string{"sms"}, "429"},
