@@ -43,7 +43,7 @@ func New() sdk.Adapter {
 	config.RetryAfter = crmhttp.SecondsHeader("X-Wait-Seconds")
 	crm, err := crmhttp.New(config)
 	if err != nil {
-		return misconfigured{err}
+		return sdk.Misconfigured(err)
 	}
 	return &Adapter{crm}
 }
@@ -204,17 +204,4 @@ func cut(text string, limit int) string {
 		return text
 	}
 	return string([]rune(text)[:limit-1]) + "…"
-}
-
-// misconfigured stands in for the adapter when its configuration is faulty.
-type misconfigured struct{ reason error }
-
-// AddMessageLog refuses: nothing was sent, and nothing will be.
-func (m misconfigured) AddMessageLog(context.Context, *sdk.AddMessageLogRequest) (*sdk.AddMessageLogResponse, error) {
-	return nil, &fault.Error{Code: fault.AdapterFault, Class: fault.Permanent, Msg: "the adapter is misconfigured: " + m.reason.Error()}
-}
-
-// CheckHealth says what is wrong.
-func (m misconfigured) CheckHealth(context.Context, *sdk.CheckHealthRequest) (*sdk.CheckHealthResponse, error) {
-	return sdk.NotServing(m.reason.Error()), nil
 }
