@@ -48,7 +48,8 @@ type guard struct {
 	begun   bool  // a byte was handed to the socket
 	reused  bool  // the latest connection had served a request before
 	written int64
-	ended   bool
+	ended   bool  // nothing more is sent
+	over    bool  // nothing more is read either
 	refused error // why bytes were held back
 }
 
@@ -94,16 +95,17 @@ func (g *guard) passed(n int, err error) {
 	}
 }
 
-// end lets nothing pass any more. It returns whether anything did, and why
-// bytes were held back if they were.
+// end lets nothing pass any more, in neither direction. It returns whether anything
+// did, and why bytes were held back if they were.
 func (g *guard) end() (begun bool, refused error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.ended = true
+	g.ended, g.over = true, true
 	return g.begun, g.refused
 }
 
-// takeBack ends the request and notes that the CRM has not acted on it.
+// takeBack lets nothing more be sent and notes that the CRM has not acted on the
+// request. Its answer may still be read.
 func (g *guard) takeBack() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -118,7 +120,7 @@ func (g *guard) takeBack() {
 func (g *guard) idle() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.ended
+	return g.over
 }
 
 // carry hands c over to the request: from now on its bytes are this request's.
