@@ -218,8 +218,10 @@ func TestSearchForAnOwnerThatIsNotNamed(t *testing.T) {
 			_, address := startFake(t, pipedrivetest.Config{
 				Users: []pipedrivetest.User{{ID: 1001}, {ID: 1002, OwnOnly: true}, {ID: 1003, Admin: true}, {ID: 1004}},
 				Tokens: []pipedrivetest.Token{
-					{Text: "sdktest-token", UserID: 1001}, {Text: "edsgers", UserID: 1002},
-					{Text: "admins", UserID: 1003}, {Text: "barbaras", UserID: 1004},
+					{Text: "sdktest-token", UserID: 1001},
+					{Text: "edsgers", UserID: 1002},
+					{Text: "admins", UserID: 1003},
+					{Text: "barbaras", UserID: 1004},
 				},
 			})
 			a, req := newAdapter(t, address), graces()
