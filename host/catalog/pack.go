@@ -86,12 +86,51 @@ func Pack(ctx context.Context, in PackInput) (p Packed, err error) {
 			return p, nil
 		}
 	}
+	if err := vacant(p.Dir); err != nil {
+		return Packed{}, fmt.Errorf("put the package into place: %w", err)
+	}
 	before := digestOfPackage(p.Dir)
 	p.Replaced = before != "" && before != digest
 	if err := replace(made, p.Dir); err != nil {
 		return Packed{}, fmt.Errorf("put the package into place: %w", err)
 	}
 	return p, nil
+}
+
+// vacant refuses a place where something stands that is no package and would be
+// lost.
+func vacant(dir string) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		isPackage := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == manifest.ChecksumsFile })
+		if len(entries) == 0 || isPackage {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is there and is no package: move it away, or give another folder", dir)
+}
+
+// openPlain opens a file for reading. Anything else than a regular file is refused
+// before it is opened, for opening a pipe waits for its other end.
+func openPlain(name string) (*os.File, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s %w", name, errNotRegular)
+	}
+	return os.Open(name)
 }
 
 // digestOfPackage returns the digest by which a host knows the package in dir,
@@ -111,7 +150,7 @@ func digestOfPackage(dir string) string {
 }
 
 func readManifest(name string) ([]byte, *manifest.Manifest, error) {
-	f, err := os.Open(name)
+	f, err := openPlain(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the manifest: %w", err)
 	}
@@ -179,7 +218,7 @@ func (in PackInput) sources(m *manifest.Manifest) (map[string]source, error) {
 
 // checkFile refuses an executable that is built for another platform.
 func checkFile(name, goos, goarch string) error {
-	f, err := os.Open(name)
+	f, err := openPlain(name)
 	if err != nil {
 		return fmt.Errorf("read the executable: %w", err)
 	}
@@ -221,7 +260,7 @@ func fill(ctx context.Context, dir string, raw []byte, sources map[string]source
 
 // copy opens the source and hands it to put.
 func (s source) copy(put func(fs.FileMode, io.Reader) error) error {
-	f, err := os.Open(s.from)
+	f, err := openPlain(s.from)
 	if err != nil {
 		return err
 	}
@@ -229,9 +268,6 @@ func (s source) copy(put func(fs.FileMode, io.Reader) error) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s %w", s.from, errNotRegular)
 	}
 	mode := fs.FileMode(0o644)
 	if s.executable || info.Mode().Perm()&0o111 != 0 {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/patchbay-crm/patchbay/host/strictjson"
@@ -170,11 +171,13 @@ func TestPackRefuses(t *testing.T) {
 			put(t, script, "#!/bin/sh")
 			in.Executables["linux/arm64"] = script
 		}, "would both be bin/adapter"},
-		"path of a file":   {func(t *testing.T, in *PackInput) { in.Files["../x"] = in.Manifest }, "cannot be the path"},
-		"second manifest":  {func(t *testing.T, in *PackInput) { in.Files["manifest.json"] = in.Manifest }, "cannot be the path"},
-		"own checksums":    {func(t *testing.T, in *PackInput) { in.Files["checksums.txt"] = in.Manifest }, "cannot be the path"},
-		"file is a folder": {func(t *testing.T, in *PackInput) { in.Files["x"] = filepath.Dir(in.Manifest) }, "is not a regular file"},
-		"out is a file":    {func(t *testing.T, in *PackInput) { in.Out = in.Manifest }, "create the adapter's folder"},
+		"path of a file":          {func(t *testing.T, in *PackInput) { in.Files["../x"] = in.Manifest }, "cannot be the path"},
+		"second manifest":         {func(t *testing.T, in *PackInput) { in.Files["manifest.json"] = in.Manifest }, "cannot be the path"},
+		"own checksums":           {func(t *testing.T, in *PackInput) { in.Files["checksums.txt"] = in.Manifest }, "cannot be the path"},
+		"file is a folder":        {func(t *testing.T, in *PackInput) { in.Files["x"] = filepath.Dir(in.Manifest) }, "is not a regular file"},
+		"a pipe for the manifest": {func(t *testing.T, in *PackInput) { in.Manifest = pipe(t) }, "is not a regular file"},
+		"a pipe for the binary":   {func(t *testing.T, in *PackInput) { in.Executables["linux/amd64"] = pipe(t) }, "is not a regular file"},
+		"out is a file":           {func(t *testing.T, in *PackInput) { in.Out = in.Manifest }, "create the adapter's folder"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,6 +190,55 @@ func TestPackRefuses(t *testing.T) {
 				t.Errorf("left behind: %v", names(t, in))
 			}
 		})
+	}
+}
+
+// pipe makes a named pipe: to open it would wait for a writer.
+func pipe(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestPackTakesNobodysPlace: what stands where the package is to go, and is none, is
+// left alone.
+func TestPackTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	for name, occupy := range map[string]func(dir string) error{
+		"a folder of other things": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "keep"), nil, 0o600))
+		},
+		"a file":          func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+		"a symbolic link": func(dir string) error { return os.Symlink(filepath.Dir(dir), dir) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := ingredients(t)
+			place := filepath.Join(in.Out, "acme", "1.0.0")
+			if err := errors.Join(os.MkdirAll(filepath.Dir(place), 0o700), occupy(place)); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(place)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Pack(t.Context(), in); err == nil || !strings.Contains(err.Error(), "is there and is no package") {
+				t.Errorf("Pack = %v", err)
+			}
+			if after, err := os.Lstat(place); err != nil || !os.SameFile(before, after) {
+				t.Errorf("what stood there: %v, %v", after, err)
+			}
+		})
+	}
+	in := ingredients(t)
+	if err := os.MkdirAll(filepath.Join(in.Out, "acme", "1.0.0"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Pack(t.Context(), in); err != nil {
+		t.Errorf("an empty folder is in the way: %v", err)
 	}
 }
 
@@ -214,7 +266,7 @@ func TestPackNamesEveryFaultOfTheFiles(t *testing.T) {
 	in.Executables = map[string]string{"darwin/arm64": "x", "linux/amd64": "nowhere", "linux/arm64": in.Executables["linux/amd64"]}
 	in.Files["../x"] = in.Manifest
 	_, err := Pack(t.Context(), in)
-	for _, want := range []string{"names no executable for darwin/arm64", "open nowhere", "another processor", `"../x" cannot be`} {
+	for _, want := range []string{"names no executable for darwin/arm64", "stat nowhere", "another processor", `"../x" cannot be`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Pack = %v, want %s", err, want)
 		}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -103,13 +104,28 @@ func (m Module) validate() error {
 	if !manifest.ValidName(m.Name) {
 		errs = append(errs, errors.New("the name must be lower-case letters, digits and hyphens, beginning with a letter, at most 40 characters long"))
 	}
-	if err := module.CheckImportPath(m.Path); err != nil {
-		errs = append(errs, fmt.Errorf("the module's path: %w", err))
+	if reserved(m.Name) {
+		errs = append(errs, fmt.Errorf("the name %s means something else: to Go, to the module that is made, or in the names of variables; choose another", m.Name))
+	}
+	if err := module.CheckImportPath(m.Path); err != nil && (manifest.ValidName(m.Name) || m.Path != "example.com/"+m.Name) {
+		errs = append(errs, fmt.Errorf("the module's path: %w; --module names another", err))
+	}
+	if m.Path == SDKModule || strings.HasPrefix(m.Path, SDKModule+"/") {
+		errs = append(errs, errors.New("the module's path: it is the SDK's own; --module names another"))
 	}
 	if m.SDKVersion == "" && m.Checkout == "" {
 		errs = append(errs, errors.New("this build of patchbay is of no published version: give the path of a checkout of its repository"))
 	}
 	return errors.Join(errs...)
+}
+
+// reserved reports whether a module of that name could not be built, packed or run:
+// Go or the module itself has a folder of that name, or the host keeps the variables
+// that it would have for itself.
+func reserved(name string) bool {
+	first, _, _ := strings.Cut(name, "-")
+	return slices.Contains([]string{"vendor", "testdata", "internal", "cmd", "fakecrm", "build", "main"}, name) ||
+		slices.Contains([]string{"patchbay", "plugin", "ld"}, first)
 }
 
 // fill writes the files of the module into dir.

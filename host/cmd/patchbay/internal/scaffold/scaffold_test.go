@@ -232,6 +232,10 @@ func TestRefusals(t *testing.T) {
 		want []string
 	}{
 		"every fault at once": {Module{Name: "Acme", Path: "a b"}, []string{"the name must be", "the module's path", "no published version"}},
+		"a folder of Go's":    {Module{Name: "vendor", Checkout: repository}, []string{"the name vendor means something else"}},
+		"a folder of its own": {Module{Name: "fakecrm", Checkout: repository}, []string{"the name fakecrm means something else"}},
+		"variables of ours":   {Module{Name: "patchbay-x", Checkout: repository}, []string{"the name patchbay-x means something else"}},
+		"the SDK's module":    {Module{Name: "acme", Path: SDKModule + "/x", Checkout: repository}, []string{"it is the SDK's own; --module names another"}},
 		"exists":              {Module{Name: "there", Checkout: repository}, []string{"exists already"}},
 		"no folder":           {Module{Name: "acme", Dir: "nowhere", Checkout: repository}, []string{"make the module's folder"}},
 		"no checkout":         {Module{Name: "acme", Checkout: t.TempDir()}, []string{"read the checkout"}},
