@@ -6,6 +6,8 @@ TEST_P   ?= 2
 FUZZTIME ?= 10s
 BENCHTIME ?= 1s
 ROUNDS   ?= 3
+# Further flags of the benchmark, as -profile DIR.
+BENCHARGS ?=
 KEEP     ?=
 # Of mutations: only those whose heading matches this regular expression.
 ONLY     ?=
@@ -30,7 +32,7 @@ help:
 	@echo 'Targets:'
 	@sed -n 's/^## \([a-z-]*\): /  \1	/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo
-	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) TEST_P=$(TEST_P) KEEP=1 (for demo) ONLY=regexp (for mutations)'
+	@echo 'Variables: FUZZTIME=$(FUZZTIME) BENCHTIME=$(BENCHTIME) ROUNDS=$(ROUNDS) BENCHARGS= TEST_P=$(TEST_P) KEEP=1 (for demo) ONLY=regexp (for mutations)'
 
 ## build: build the host, the example CRM, the fake of Pipedrive and the adapter packages into dist/
 build:
@@ -79,7 +81,7 @@ check-generated:
 ## bench: measure a call along four paths beside a bare go-plugin call; one table
 bench:
 	@CGO_ENABLED=0 $(GO) test -run '^$$' -bench '^BenchmarkTable$$' ./host/cmd/patchbay/internal/bench \
-		-args -cell $(BENCHTIME) -rounds $(ROUNDS)
+		-args -cell $(BENCHTIME) -rounds $(ROUNDS) $(BENCHARGS)
 
 ## bench-micro: run the benchmarks of single packages
 bench-micro:
