@@ -67,18 +67,20 @@ func newActivity(req *sdk.AddMessageLogRequest) (activity, error) {
 	}, nil
 }
 
-// personOf returns the id of the person that the contact is. App Connect calls
-// every contact of Pipedrive a "contact"; a caller with one kind of contact need
-// not name it. An organisation is none: an activity takes persons only.
+// typePerson is the one type of contact. An organisation is none: an activity takes
+// persons only.
+const typePerson = "person"
+
+// personOf returns the id of the person that the contact is. A person has one
+// spelling only, for the host tells messages apart by the contact's type and id as
+// they are written: of two spellings it would make two activities.
 func personOf(contact sdk.Contact) (int64, error) {
-	switch strings.ToLower(contact.Type) {
-	case "", "person", "contact":
-	default:
-		return 0, fault.Rejected("the contact is not a person of Pipedrive: choose a person, with contactInfo.type \"person\"")
+	if contact.Type != typePerson {
+		return 0, fault.Rejected("contactInfo.type must be \"person\", in these letters: choose a person of Pipedrive")
 	}
 	id, err := contact.ID.Int64()
-	if err != nil || id <= 0 {
-		return 0, fault.Rejected("contactInfo.id is not the number of a person of Pipedrive: choose the contact again, or create it first")
+	if err != nil || id <= 0 || contact.ID.String() != strconv.FormatInt(id, 10) {
+		return 0, fault.Rejected("contactInfo.id is not the number of a person of Pipedrive, as 7: choose the contact again, or create it first")
 	}
 	return id, nil
 }

@@ -45,9 +45,7 @@ func TestActivity(t *testing.T) {
 		"owner of another product": {change: asUser(`{"id":"62288329004","hostname":"acme.pipedrive.com"}`), me: 1},
 		"owner without an id":      {change: asUser(`{"hostname":"acme.pipedrive.com"}`), me: 1},
 		"owner with a name":        {change: asUser(`{"id":"grace"}`), me: 1},
-		"contact id as text":       {change: toContact(`{"id":"7","type":"Person","name":"Ada Lovelace"}`)},
-		"App Connect's contact":    {change: toContact(`{"id":7,"type":"contact","name":"Ada Lovelace"}`)},
-		"contact without a type":   {change: toContact(`{"id":7,"name":"Ada Lovelace"}`)},
+		"contact id as text":       {change: toContact(`{"id":"7","type":"person","name":"Ada Lovelace"}`)},
 		"a type that is set": {
 			change: func(req *sdk.AddMessageLogRequest) {
 				req.Settings = sdk.Values{"activityType": sdk.TextValue(" call ")}
@@ -117,10 +115,15 @@ func TestRefusedAtOnce(t *testing.T) {
 		says   string
 	}{
 		"contact of another kind":  {toContact(`{"id":7,"type":"organization"}`), "contactInfo.type"},
-		"contact to be created":    {toContact(`{"id":"createNewContact"}`), "contactInfo.id"},
-		"contact of 40 digits":     {toContact(`{"id":1234567890123456789012345678901234567890}`), "contactInfo.id"},
-		"contact 0":                {toContact(`{"id":0}`), "contactInfo.id"},
-		"negative contact":         {toContact(`{"id":-7}`), "contactInfo.id"},
+		"another word for it":      {toContact(`{"id":7,"type":"contact"}`), "contactInfo.type"},
+		"in other letters":         {toContact(`{"id":7,"type":"Person"}`), "contactInfo.type"},
+		"contact without a type":   {toContact(`{"id":7}`), "contactInfo.type"},
+		"id with leading zeros":    {toContact(`{"id":"07","type":"person"}`), "contactInfo.id"},
+		"id with a sign":           {toContact(`{"id":"+7","type":"person"}`), "contactInfo.id"},
+		"contact to be created":    {toContact(`{"id":"createNewContact","type":"person"}`), "contactInfo.id"},
+		"contact of 40 digits":     {toContact(`{"id":1234567890123456789012345678901234567890,"type":"person"}`), "contactInfo.id"},
+		"contact 0":                {toContact(`{"id":0,"type":"person"}`), "contactInfo.id"},
+		"negative contact":         {toContact(`{"id":-7,"type":"person"}`), "contactInfo.id"},
 		"deal with a name":         {submitting("deals", `"Engine"`), "additionalSubmission.deals"},
 		"deal with a fraction":     {submitting("deals", "1.5"), "additionalSubmission.deals"},
 		"deal with an exponent":    {submitting("deals", "5e2"), "additionalSubmission.deals"},

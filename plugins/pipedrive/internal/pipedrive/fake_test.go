@@ -97,7 +97,7 @@ func TestStored(t *testing.T) {
 		"a deal":          {submitting("deals", `"500"`), func(a *pipedrivetest.Activity) { a.DealID = 500 }},
 		"a lead":          {submitting("leads", `"`+leadOfAda+`"`), func(a *pipedrivetest.Activity) { a.LeadID = leadOfAda }},
 		"a deal and lead": {submitting("deals", "501", "leads", `"`+leadOfAda+`"`), func(a *pipedrivetest.Activity) { a.DealID = 501 }},
-		"no organization": {toContact(`{"id":8,"name":"Ada Lovelace"}`), func(a *pipedrivetest.Activity) { a.PersonID, a.OrgID = 8, 0 }},
+		"no organization": {toContact(`{"id":8,"type":"person","name":"Ada Lovelace"}`), func(a *pipedrivetest.Activity) { a.PersonID, a.OrgID = 8, 0 }},
 		"another owner":   {asUser(`{"id":1002,"hostname":"acme.pipedrive.com"}`), func(a *pipedrivetest.Activity) { a.OwnerID = 1002 }},
 		"owner unsaid":    {asUser(`{"hostname":"acme.pipedrive.com"}`), nil},
 		"another type": {

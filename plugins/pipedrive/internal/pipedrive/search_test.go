@@ -266,7 +266,7 @@ func TestFindWithoutWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sdk.AddMessageLogRequest){
 		"no key":          func(req *sdk.AddMessageLogRequest) { req.IdempotencyKey = "" },
-		"no person":       toContact(`{"id":"createNewContact"}`),
+		"no person":       toContact(`{"id":"createNewContact","type":"person"}`),
 		"an organisation": toContact(`{"id":7,"type":"organization"}`),
 	} {
 		t.Run(name, func(t *testing.T) {

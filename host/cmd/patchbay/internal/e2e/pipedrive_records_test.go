@@ -123,7 +123,7 @@ func (b *pipedriveBench) logsElsewhere(t *testing.T) {
 func (b *pipedriveBench) knowsNoPerson(t *testing.T) {
 	sent := b.crm.counts(t).Attempted
 	for contact, says := range map[string]string{
-		`{"id":999,"type":"person"}`: "Person not found", `{"id":70,"type":"organization"}`: "choose a person", `{"id":"x","type":"person"}`: "number of a person",
+		`{"id":999,"type":"person"}`: "Person not found", `{"id":70,"type":"organization"}`: "contactInfo.type must be", `{"id":"x","type":"person"}`: "number of a person",
 	} {
 		r := b.relay(fields{"contactInfo": contact}, 400)
 		if p := r.refused(t, 424, "crm_rejected"); p.Class != "permanent" || !strings.Contains(p.Detail, says) {
