@@ -105,7 +105,7 @@ func (d *demo) where(keep bool) {
 	}
 	d.sayf(":\n")
 	d.sayf("   the CRM's page     %s\n", d.crmURL)
-	d.sayf("   Pipedrive's fake   %s\n", d.pipedriveFakeURL)
+	d.sayf("   the activity       %s\n", d.activityPage)
 	d.sayf("   the ledger         patchbay message list --tenant %s --server %s --token @%s\n", tenantID, d.hostURL, d.tokenFile())
 	d.sayf("                      %s/v1/tenants/%s/message-logs\n", d.hostURL, tenantID)
 	d.sayf("   the API            %s/openapi.json\n", d.hostURL)

@@ -73,7 +73,8 @@ func (d *demo) pipedrive(ctx context.Context) error {
 		return fmt.Errorf("the activity: %w", err)
 	}
 	d.okf("log ID %s; the activity is %q of deal %d", logID, all.Items[0].Subject, pipedriveDeal)
-	d.okf("its link: %s (here: %s/activities/%s)", ledger.Items[0].LogURL, d.pipedriveFakeURL, logID)
+	d.activityPage = d.pipedriveFakeURL + "/activities/" + logID
+	d.okf("its link: %s (here: %s)", ledger.Items[0].LogURL, d.activityPage)
 	return nil
 }
 

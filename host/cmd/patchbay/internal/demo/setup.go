@@ -36,6 +36,7 @@ type demo struct {
 	crmURL           string
 	pipedriveFake    *process // the fake of Pipedrive
 	pipedriveFakeURL string
+	activityPage     string // of the activity in the fake of Pipedrive
 	host             *process
 	hostURL          string
 	hostLog          *os.File
